@@ -1,0 +1,111 @@
+"""The port every executor kind implements: one task attempt in, one result out. Pure: no Django, Celery or IO here."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+JsonValue = Any  # None, bool, int, float, str, list or dict of the same: what JSON can say
+
+
+class Options(BaseModel):
+    """Base of a kind's `with:` options. Unknown keys are refused; its JSON Schema is shown to users."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskError:
+    """Why an attempt failed."""
+
+    code: str
+    """Stable snake_case code, for example `exit_status`."""
+    message: str
+    """For the person who reads it; no secrets."""
+    is_platform_fault: bool = False
+    """True when the platform, not the user's task, is to blame."""
+    is_retryable: bool = True
+    """False when trying again cannot help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """What an attempt came to: an output, or an error."""
+
+    output: JsonValue = None
+    """The task's output; JSON values only."""
+    error: TaskError | None = None
+    """Set when the attempt failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest(Generic[OptionsT]):
+    """One attempt of one task, as a kind sees it."""
+
+    run_id: UUID
+    """The workflow run."""
+    organization_id: UUID
+    """The tenant the run belongs to."""
+    workflow_name: str
+    """Name of the workflow."""
+    task_key: str
+    """The task's name inside its definition."""
+    map_index: int | None = None
+    """Position among the items of a `for_each` task; None for a plain task."""
+    attempt: int
+    """1 for the first claim; never repeats within a task of a run."""
+    idempotency_token: str
+    """The same for every attempt of this task of this run: lets an outside system refuse a repeat."""
+    options: OptionsT
+    """The kind's validated options, expressions already evaluated."""
+    directory: Path
+    """An empty directory of this attempt's own, removed afterwards."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What a subprocess may see: PATH, HOME, LANG and the MAESTRO_* ids of the attempt; never the platform's secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line an attempt wrote."""
+
+    stream: str
+    """`stdout`, `stderr` or `log`."""
+    level: str
+    """`debug`, `info`, `warning` or `error`."""
+    message: str
+    """The text without its newline."""
+    created_at: datetime.datetime
+    """When the worker read it, UTC."""
+
+
+class TaskContext(Protocol):
+    """What the platform offers to a running attempt."""
+
+    def write_line(self, message: str, *, stream: str = "stdout", level: str = "info") -> None:
+        """Append one line to the attempt's log, in order."""
+
+    def is_cancelled(self) -> bool:
+        """Tell whether somebody asked this attempt to stop; a kind that waits looks now and then."""
+
+
+class Executor(Protocol[OptionsT]):
+    """A kind: stateless, found by entry point `maestro.executors`, created once per process."""
+
+    kind: ClassVar[str]
+    """The name used in `uses:`."""
+    summary: ClassVar[str]
+    """One sentence for users."""
+    Options: type[OptionsT]
+    """Model of `with:`."""
+
+    def execute(self, request: TaskRequest[OptionsT], context: TaskContext) -> TaskResult:
+        """Run one attempt. May raise: `executors.runtime` turns an exception into a failed result."""

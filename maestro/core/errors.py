@@ -1,0 +1,35 @@
+"""The base of every error a person may meet; each app's own errors live in its `errors.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Category(StrEnum):
+    """What kind of refusal an error is; interfaces translate it (REST: `maestro.core.rest.errors`)."""
+
+    MALFORMED = "malformed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+
+
+class MaestroError(Exception):
+    """A fact that stops a request, told to the person who made it.
+
+    A subclass is named for the fact and sets `code` (stable, snake_case) and `category`. The message says what is
+    wrong and what to do. `details` are extra members of the answer, JSON values only.
+    """
+
+    code: ClassVar[str] = "error"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, message: str, *, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = details or {}
