@@ -1,0 +1,86 @@
+"""The one reader of the environment: every variable the product understands, typed, with its default and meaning."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Component(StrEnum):
+    """Which part of the product this process is; it decides the database role."""
+
+    API = "api"
+    WORKER = "worker"
+    BEAT = "beat"
+    FLOWER = "flower"
+    COMMAND = "command"
+
+
+class Environment(BaseSettings):
+    """Values read from environment variables; a wrong one stops the start and is named."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql://maestro@127.0.0.1:5432/maestro"),
+        description="PostgreSQL as role `maestro`, which owns the tables: workers, beat and commands.",
+    )
+    api_database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL as role `maestro_api`, for API processes. Default: DATABASE_URL.",
+    )
+    database_direct_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL without a pooler in between, for migrations. Default: DATABASE_URL.",
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey with `noeviction`: Celery's messages and chord counters.",
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        alias="MAESTRO_SECRET_KEY",
+        description="Django's signing key; at least 32 random characters.",
+    )
+    component: Component = Field(
+        default=Component.COMMAND,
+        alias="MAESTRO_COMPONENT",
+        description="Which part this process is: api, worker, beat, flower or command.",
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:3000",
+        alias="MAESTRO_PUBLIC_URL",
+        description="The address people and clients reach the API under.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("localhost", "127.0.0.1", "[::1]"),
+        alias="MAESTRO_ALLOWED_HOSTS",
+        description="Host names the API answers to, separated by commas.",
+    )
+    task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("examples",),
+        alias="MAESTRO_TASK_MODULES",
+        description="Python modules, with all below them, whose functions `uses: python` may call, separated by commas.",
+    )
+    static_root: Path = Field(
+        default=Path("staticfiles"),
+        alias="MAESTRO_STATIC_ROOT",
+        description="Where `collectstatic` puts files for a web server in front of the API.",
+    )
+
+    @field_validator("allowed_hosts", "task_modules", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        """Read a list written as `a,b,c`."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def database_url_of_component(self) -> str:
+        """Return the URL this process connects with: the bound role for the API, the owner for everything else."""
+        chosen = (
+            self.api_database_url if self.component is Component.API and self.api_database_url else self.database_url
+        )
+        return chosen.get_secret_value()

@@ -1,0 +1,5 @@
+"""The environment, read once for all settings components."""
+
+from maestro.env import Environment
+
+ENVIRONMENT = Environment()

@@ -1,0 +1,31 @@
+"""Celery and the executor kinds: broker, delivery guarantees, allow-lists."""
+
+from maestro.settings.components.environment import ENVIRONMENT
+
+MAESTRO_TASK_MODULES = ENVIRONMENT.task_modules
+
+# Above the longest task: a delivery that is not acknowledged by then is repeated, which costs a message and changes
+# nothing.
+_VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
+
+CELERY_BROKER_URL = ENVIRONMENT.broker_url.get_secret_value()
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": _VISIBILITY_TIMEOUT_SECONDS}
+# Chords count their headers here; results themselves are never stored.
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_RESULT_EXPIRES = 24 * 3600
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_DEFAULT_QUEUE = "maestro"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "workflows.dispatch.tick.TickScheduler"
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
