@@ -1,0 +1,44 @@
+"""What can go wrong with who you are and what you may do."""
+
+from __future__ import annotations
+
+from maestro.core.errors import Category, MaestroError
+
+
+class InvalidApiKey(MaestroError):
+    """The key is unknown, expired or revoked; which of these is not told to whoever holds it."""
+
+    code = "invalid_api_key"
+    category = Category.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("The API key is not valid. Check MAESTRO_API_KEY, or make a new key.")
+
+
+class PermissionMissing(MaestroError):
+    """The actor is known but may not do this."""
+
+    code = "permission_missing"
+    category = Category.FORBIDDEN
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(
+            f"This needs the permission `{permission}`, which your role or API key does not have."
+            " Ask an administrator of the organization.",
+            details={"permission": permission},
+        )
+
+
+class OrganizationNotChosen(MaestroError):
+    """A signed-in person belongs to no organization, or to several and did not say which."""
+
+    code = "organization_not_chosen"
+    category = Category.FORBIDDEN
+
+    def __init__(self, slugs: tuple[str, ...]) -> None:
+        chosen = (
+            f"Name one of {', '.join(slugs)} in the header Maestro-Organization."
+            if slugs
+            else "You are a member of no organization."
+        )
+        super().__init__(chosen, details={"organizations": list(slugs)})
