@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -12,6 +12,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 JsonValue = Any  # None, bool, int, float, str, list or dict of the same: what JSON can say
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""An output larger than this, written as JSON, fails its attempt."""
 
 
 class Options(BaseModel):
@@ -35,6 +38,10 @@ class TaskError:
     """True when the platform, not the user's task, is to blame."""
     is_retryable: bool = True
     """False when trying again cannot help."""
+
+
+CANCELLED = TaskError(code="cancelled", message="Cancelled while it was running.", is_retryable=False)
+"""The error of an attempt that stopped because `TaskContext.is_cancelled` said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +74,18 @@ class TaskRequest(Generic[OptionsT]):
     """The same for every attempt of this task of this run: lets an outside system refuse a repeat."""
     options: OptionsT
     """The kind's validated options, expressions already evaluated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """What a subprocess of an attempt is given."""
+
     directory: Path
-    """An empty directory of this attempt's own, removed afterwards."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """What a subprocess may see: PATH, HOME, LANG and the MAESTRO_* ids of the attempt; never the platform's secrets."""
+    """A directory of this attempt's own, empty at first, removed afterwards."""
+    environment: Mapping[str, str]
+    """All a subprocess may see: PATH, HOME, LANG, TMPDIR and the MAESTRO_* ids; never the platform's secrets."""
+    output_file: Path
+    """Where a subprocess may leave the task's output as JSON; `MAESTRO_OUTPUT` in its environment. Absent at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +106,16 @@ class TaskContext(Protocol):
     """What the platform offers to a running attempt."""
 
     def write_line(self, message: str, *, stream: str = "stdout", level: str = "info") -> None:
-        """Append one line to the attempt's log, in order."""
+        """Append one line to the attempt's log, in order; from any thread."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether somebody asked this attempt to stop; a kind that waits looks now and then."""
+        """Tell whether somebody asked this attempt to stop.
+
+        A kind that waits looks ten times a second or so, and then returns `TaskResult(error=CANCELLED)`.
+        """
+
+    def workspace(self) -> Workspace:
+        """Return the attempt's workspace, made at the first call: a kind that needs none pays nothing."""
 
 
 class Executor(Protocol[OptionsT]):

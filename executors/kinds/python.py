@@ -1,0 +1,157 @@
+"""The kind `python`: a function called inside the worker, so code the operator trusts (`MAESTRO_TASK_MODULES`)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Annotated, ClassVar
+
+from django.conf import settings
+from pydantic import AfterValidator, Field
+
+from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
+from executors.runtime.capture import captured_output
+from executors.runtime.exceptions import summarize
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Frames between the worker and the user's function, which tell the user nothing.
+_PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib"})
+_WORKER_PACKAGES = frozenset({"billiard", "celery"})
+
+
+def _check_path(value: str) -> str:
+    module, _, name = value.rpartition(".")
+    if not (module and all(part.isidentifier() for part in (*module.split("."), name))):
+        raise ValueError("should be the path of a function: package.module.function")
+    return value
+
+
+class PythonOptions(Options):
+    """Options of `python`.
+
+    The function is called inside the worker with `args` as keyword arguments; what it returns is the task's output and
+    must be JSON values (tuples become lists). An `async` function is run to its end. Prints, stderr and `logging` from
+    level INFO up become the task's log. An exception fails the task: its class in snake_case is the error's code.
+    """
+
+    function: Annotated[str, AfterValidator(_check_path)] = Field(
+        description="Path of the function: `package.module.function`. The operator lists the allowed modules "
+        "in `MAESTRO_TASK_MODULES`."
+    )
+    args: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments of the call.")
+
+
+class PythonExecutor:
+    """Calls a function of an allowed module inside the worker."""
+
+    kind: ClassVar[str] = "python"
+    summary: ClassVar[str] = "Calls a Python function of a module the operator allows, inside the worker."
+    Options = PythonOptions
+
+    def execute(self, request: TaskRequest[PythonOptions], context: TaskContext) -> TaskResult:
+        """Find the function, call it with everything it prints and logs captured, and return its value."""
+        options = request.options
+        with captured_output(context):
+            try:
+                function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
+                _check_arguments(function, options)
+                return TaskResult(output=_call(function, options.args))
+            except _RefusedCall as refusal:
+                return TaskResult(error=refusal.error)
+            except BaseException as error:
+                if _is_worker_stopping(error):
+                    raise
+                _write_traceback(error, context)
+                code = _WORD_START.sub("_", type(error).__name__).lower()
+                return TaskResult(error=TaskError(code=code, message=summarize(error)))
+
+
+class _RefusedCall(Exception):
+    """The function cannot be called as the options say; trying again cannot help."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.error = TaskError(code=code, message=message, is_retryable=False)
+
+
+def _find_function(path: str, allowed_modules: Sequence[str]) -> Callable[..., object]:
+    module_name, _, name = path.rpartition(".")
+    allowed = ", ".join(allowed_modules) or "none"
+    if not _is_allowed(module_name, allowed_modules):
+        raise _RefusedCall(
+            "module_not_allowed",
+            f"with.function: module {module_name!r} is not allowed here. Allowed (MAESTRO_TASK_MODULES): {allowed}.",
+        )
+    function: object = getattr(_import_module(module_name), name, None)
+    if function is None:
+        raise _RefusedCall("function_not_found", f"with.function: module {module_name!r} has no {name!r}.")
+    if not callable(function) or inspect.isclass(function):
+        raise _RefusedCall(
+            "function_not_found", f"with.function: {path} is a {type(function).__name__}, not a function."
+        )
+    # Else `from subprocess import run` in an allowed module would allow `run` to everybody who writes a workflow.
+    home = getattr(function, "__module__", None)
+    if not (isinstance(home, str) and _is_allowed(home, allowed_modules)):
+        raise _RefusedCall(
+            "module_not_allowed",
+            f"with.function: {path} comes from module {home!r}, which is not allowed here. Define it in an allowed "
+            "module, or keep its name by functools.wraps if it is decorated. "
+            f"Allowed (MAESTRO_TASK_MODULES): {allowed}.",
+        )
+    return function
+
+
+def _is_allowed(module_name: str, allowed_modules: Sequence[str]) -> bool:
+    return any(module_name == allowed or module_name.startswith(f"{allowed}.") for allowed in allowed_modules)
+
+
+def _import_module(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise _RefusedCall(
+                "function_not_found", f"with.function: the worker finds no module {error.name!r}."
+            ) from error
+        raise
+
+
+def _check_arguments(function: Callable[..., object], options: PythonOptions) -> None:
+    try:
+        inspect.signature(function).bind(**options.args)
+    except TypeError as error:
+        raise _RefusedCall(
+            "invalid_arguments", f"with.args: {options.function}() does not take them: {error}."
+        ) from error
+
+
+def _call(function: Callable[..., object], arguments: dict[str, JsonValue]) -> object:
+    value = function(**arguments)
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def _is_worker_stopping(error: BaseException) -> bool:
+    """Tell whether a signal handler of the worker raised this, not the user's code: the attempt is lost, not failed."""
+    if not isinstance(error, SystemExit) or error.__traceback__ is None:
+        return False
+    innermost = error.__traceback__
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return _package(innermost) in _WORKER_PACKAGES
+
+
+def _write_traceback(error: BaseException, context: TaskContext) -> None:
+    trace = error.__traceback__
+    while trace is not None and _package(trace) in _PLATFORM_PACKAGES:
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    context.write_line(text.rstrip("\n"), stream="log", level="error")
+
+
+def _package(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,0 +1,82 @@
+"""The part of the platform that lives in a worker's parent process: the thread that renews the worker's lease."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from celery import bootsteps, signals
+from celery.worker import state
+
+from executors.pools import lease
+from executors.pools.incarnation import set_incarnation
+from maestro.core import sql
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseStep(bootsteps.StartStopStep):
+    """Keeps the worker's lease from before the first message is taken until after the last child has ended."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        self._worker_id: UUID | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        super().__init__(parent)
+
+    def start(self, parent: Any) -> None:
+        """Register, and renew the lease from a thread of its own: a busy event loop must not cost the lease."""
+        self._register(parent)
+        self._thread = threading.Thread(target=self._run, args=(parent,), name="lease", daemon=True)
+        self._thread.start()
+        # Not `stop`: this step stops before the pool it requires, whose children may still be at work then.
+        signals.worker_shutdown.connect(self._end, sender=parent, weak=False)
+
+    def _end(self, **_: Any) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(lease.HEARTBEAT_SECONDS * 2)
+        worker_id = self._worker_id
+        if worker_id is None:
+            return
+        try:
+            lease.end_lease(sql.engine_connection(), worker_id=worker_id)
+        except psycopg.OperationalError as error:
+            logger.warning("The lease was not ended, it will expire: %s", type(error).__name__)
+
+    def _run(self, parent: Any) -> None:
+        while not self._stopped.wait(lease.HEARTBEAT_SECONDS):
+            try:
+                self._renew(parent)
+            except psycopg.OperationalError as error:
+                sql.drop_engine_connection()
+                logger.warning("Database not available, the lease is not renewed: %s", type(error).__name__)
+
+    def _renew(self, parent: Any) -> None:
+        assert self._worker_id is not None
+        if not lease.renew_lease(sql.engine_connection(), worker_id=self._worker_id, list_held=_held_messages):
+            logger.error("This worker was given up as lost; what it ran is fenced. It goes on under a new lease")
+            self._register(parent)
+
+    def _register(self, parent: Any) -> None:
+        self._worker_id = sql.with_engine_connection(
+            lambda connection: lease.register_worker(
+                connection,
+                name=parent.hostname,
+                pid=os.getpid(),
+                concurrency=parent.concurrency or 1,
+                queues=sorted(parent.app.amqp.queues.consume_from),
+            )
+        )
+        set_incarnation(self._worker_id)
+
+
+def _held_messages() -> list[str]:
+    """List the ids of all messages this worker has taken and not yet acknowledged."""
+    return [request.id for request in tuple(state.reserved_requests)]

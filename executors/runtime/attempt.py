@@ -1,0 +1,144 @@
+"""Runs one attempt of one task: options, workspace, log and output around the kind. Claims live elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from executors.base import Executor, JsonValue, TaskError, TaskRequest, TaskResult, Workspace
+from executors.kinds import registry
+from executors.kinds.errors import BrokenKind, UnknownKind
+from executors.runtime import lines, workspace
+from executors.runtime.attempt_log import AttemptLog, WriteLines
+from executors.runtime.options import InvalidOptions, parse_options
+from executors.runtime.output import InvalidOutput, normalize_output
+
+MESSAGE_LIMIT = 4_000
+"""Characters of the longest error message."""
+
+logger = logging.getLogger(__name__)
+
+
+def run_attempt(
+    *,
+    kind: str,
+    raw_options: Mapping[str, JsonValue],
+    run_id: UUID,
+    organization_id: UUID,
+    workflow_name: str,
+    task_key: str,
+    map_index: int | None,
+    attempt: int,
+    idempotency_token: str,
+    write_lines: WriteLines,
+    is_cancelled: Callable[[], bool],
+) -> TaskResult:
+    """Run one attempt and return what it came to; whatever goes wrong is a result with an error, never an exception.
+
+    `raw_options` are the task's `with:`, expressions already evaluated. `write_lines` stores lines of the log, in
+    order: while the attempt runs it is called from a thread of its own, in the end from the caller's; calls never
+    overlap. `is_cancelled` is asked often, so it must be cheap.
+
+    Only an exception that ends the process (SystemExit of a worker being stopped) passes through, after the log is
+    written and the workspace removed.
+    """
+    try:
+        executor = registry.get_kind(kind)
+        options = parse_options(executor.Options, raw_options)
+    except (UnknownKind, BrokenKind) as error:
+        return _failed(error.code, error.message, is_platform_fault=True)
+    except InvalidOptions as error:
+        return _failed("invalid_options", str(error), is_retryable=False)
+    request = TaskRequest(
+        run_id=run_id,
+        organization_id=organization_id,
+        workflow_name=workflow_name,
+        task_key=task_key,
+        map_index=map_index,
+        attempt=attempt,
+        idempotency_token=idempotency_token,
+        options=options,
+    )
+    context = _AttemptContext(request, AttemptLog(write_lines), is_cancelled)
+    try:
+        return _checked(_execute(executor, request, context))
+    finally:
+        context.close()
+
+
+class _AttemptContext:
+    """The `TaskContext` of one attempt."""
+
+    def __init__(self, request: TaskRequest[Any], log: AttemptLog, is_cancelled: Callable[[], bool]) -> None:
+        self._request = request
+        self._log = log
+        self._workspace: Workspace | None = None
+        self.write_line = log.write_line
+        self.is_cancelled = is_cancelled
+
+    def workspace(self) -> Workspace:
+        if self._workspace is None:
+            self._workspace = workspace.make_workspace(_variables(self._request))
+        return self._workspace
+
+    def close(self) -> None:
+        try:
+            self._log.close()
+        finally:
+            if self._workspace is not None:
+                workspace.remove_workspace(self._workspace)
+
+
+def _execute(executor: Executor[Any], request: TaskRequest[Any], context: _AttemptContext) -> TaskResult:
+    try:
+        result: object = executor.execute(request, context)
+    except Exception as error:
+        logger.exception(
+            "An executor kind raised",
+            extra={
+                "event": "attempt_failed_unexpectedly",
+                "kind": executor.kind,
+                "run_id": str(request.run_id),
+                "task_key": request.task_key,
+            },
+        )
+        cause = traceback.format_exception_only(error)[-1].strip()
+        return _failed("unexpected_error", f"The kind {executor.kind!r} broke: {cause}", is_platform_fault=True)
+    if not isinstance(result, TaskResult):
+        message = f"The kind {executor.kind!r} returned a {type(result).__qualname__} where a TaskResult belongs."
+        return _failed("unexpected_error", message, is_platform_fault=True, is_retryable=False)
+    return result
+
+
+def _checked(result: TaskResult) -> TaskResult:
+    if result.error is not None:
+        message = lines.escape_unprintable(result.error.message)
+        if len(message) > MESSAGE_LIMIT:
+            message = message[: MESSAGE_LIMIT - 1] + "…"
+        return TaskResult(error=replace(result.error, message=message))
+    try:
+        return TaskResult(output=normalize_output(result.output))
+    except InvalidOutput as error:
+        return _failed(error.code, str(error), is_retryable=False)
+
+
+def _variables(request: TaskRequest[Any]) -> dict[str, str]:
+    variables = {
+        "MAESTRO_RUN_ID": str(request.run_id),
+        "MAESTRO_WORKFLOW": request.workflow_name,
+        "MAESTRO_TASK_KEY": request.task_key,
+        "MAESTRO_ATTEMPT": str(request.attempt),
+        "MAESTRO_IDEMPOTENCY_TOKEN": request.idempotency_token,
+    }
+    if request.map_index is not None:
+        variables["MAESTRO_MAP_INDEX"] = str(request.map_index)
+    return variables
+
+
+def _failed(code: str, message: str, *, is_platform_fault: bool = False, is_retryable: bool = True) -> TaskResult:
+    error = TaskError(code=code, message=message, is_platform_fault=is_platform_fault, is_retryable=is_retryable)
+    return TaskResult(error=error)
