@@ -1,0 +1,184 @@
+"""The language: every key a definition may have. What keys mean together is checked in `validation` and `graph`.
+
+A new key is one field here (its description goes to the JSON Schema and the docs) and one name less in the tables of
+what is not supported yet.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from workflows.definition.values import JsonValue
+
+MAX_TASKS = 20_000
+MAX_INPUTS = 1_000
+MAX_OUTPUTS = 1_000
+
+UNSUPPORTED_WORKFLOW_KEYS = frozenset(
+    {"timeout", "deadline", "concurrency", "defaults", "on_failure", "on_success", "finally", "priority"}
+)
+UNSUPPORTED_TASK_KEYS = frozenset(
+    {
+        "retry",
+        "timeout",
+        "for_each",
+        "max_parallel",
+        "on_worker_lost",
+        "continue_on_error",
+        "output",
+        "queue",
+        "priority",
+    }
+)
+UNSUPPORTED_KINDS = frozenset(
+    {"http", "celery", "container", "kubernetes", "workflow", "sleep", "signal", "approval", "stop"}
+)
+
+RESERVED_WORDS = frozenset(
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
+)
+
+WORKFLOW_NAME = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+IDENTIFIER = r"^[a-z_][a-z0-9_]{0,62}$"
+UUID_SHAPED = r"^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+
+
+def _check_workflow_name(name: str) -> str:
+    if not re.fullmatch(WORKFLOW_NAME[1:-1], name):
+        raise PydanticCustomError(
+            "bad_name",
+            'a name is 1 to 100 characters of a-z, 0-9, ".", "_" and "-", and starts with a letter or a digit',
+        )
+    if re.fullmatch(UUID_SHAPED[1:-1], name):
+        raise PydanticCustomError(
+            "bad_name", "a name cannot look like a UUID, because a workflow is found by name or by id"
+        )
+    return name
+
+
+def _check_identifier(name: str) -> str:
+    if not re.fullmatch(IDENTIFIER[1:-1], name):
+        raise PydanticCustomError(
+            "bad_name", 'a name is 1 to 63 characters of a-z, 0-9 and "_", and starts with a letter or "_"'
+        )
+    if name in RESERVED_WORDS:
+        raise PydanticCustomError("bad_name", "this name is a reserved word of the expression language; choose another")
+    return name
+
+
+WorkflowName = Annotated[
+    str,
+    AfterValidator(_check_workflow_name),
+    Field(json_schema_extra={"pattern": WORKFLOW_NAME, "not": {"pattern": UUID_SHAPED}}),
+]
+Identifier = Annotated[
+    str,
+    AfterValidator(_check_identifier),
+    Field(json_schema_extra={"pattern": IDENTIFIER, "not": {"enum": sorted(RESERVED_WORDS)}}),
+]
+
+
+class RunIf(StrEnum):
+    """When a task runs, judged by how its needs ended."""
+
+    ALL_SUCCEEDED = "all_succeeded"
+    ALL_DONE = "all_done"
+    ANY_SUCCEEDED = "any_succeeded"
+    ANY_FAILED = "any_failed"
+    NONE_FAILED = "none_failed"
+
+
+def _refuse_truth(value: JsonValue) -> JsonValue:
+    if isinstance(value, bool):
+        raise PydanticCustomError("not_allowed", "must be 1")
+    return value
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSpec(_Spec):
+    """One task: what it does, what it waits for, and whether it runs at all."""
+
+    uses: str = Field(description="The executor kind that runs the task, for example `shell`.")
+    options: dict[str, JsonValue] = Field(
+        alias="with",
+        default_factory=dict,
+        description="Options of the kind. Any text in them may hold `${{ }}` expressions.",
+    )
+    needs: tuple[str, ...] = Field(
+        default=(),
+        description="Keys of the tasks that must end before this one is judged by `run_if`.",
+        json_schema_extra={"uniqueItems": True},
+    )
+    run_if: RunIf = Field(
+        default=RunIf.ALL_SUCCEEDED,
+        description=(
+            "How the needs must have ended for the task to run: `all_succeeded` (the default), `all_done`,"
+            " `any_succeeded`, `any_failed` or `none_failed`."
+        ),
+    )
+    condition: str | None = Field(
+        alias="if",
+        default=None,
+        description="One `${{ }}` expression that is true or false; the task is skipped when it is false.",
+    )
+    description: str | None = Field(default=None, description="What the task is for, in words.")
+
+
+class WorkflowDefinition(_Spec):
+    """A workflow: its inputs, a graph of tasks, and its outputs."""
+
+    schema_version: Annotated[Literal[1], BeforeValidator(_refuse_truth)] = Field(
+        description="Version of this language; always 1."
+    )
+    name: WorkflowName = Field(
+        description=(
+            "Name of the workflow, unique in its organization: 1 to 100 characters of a-z, 0-9, `.`, `_` and `-`,"
+            " starting with a letter or a digit."
+        )
+    )
+    description: str | None = Field(default=None, description="What the workflow is for, in words.")
+    inputs: dict[Identifier, dict[str, JsonValue]] = Field(
+        default_factory=dict,
+        max_length=MAX_INPUTS,
+        description="The inputs a run takes: name to JSON Schema. An input without `default` must be given.",
+    )
+    tasks: dict[Identifier, TaskSpec] = Field(
+        min_length=1,
+        max_length=MAX_TASKS,
+        description="The tasks by key. A task starts when all it needs has ended; the rest run side by side.",
+    )
+    outputs: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        max_length=MAX_OUTPUTS,
+        description="The result of a run: name to value. Any text in a value may hold `${{ }}` expressions.",
+    )

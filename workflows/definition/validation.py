@@ -1,0 +1,127 @@
+"""A document to a workflow definition: runs every check and tells all problems at once. The checks are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from workflows.definition.document import Document
+from workflows.definition.expressions import Embedded, compile_condition, compile_template
+from workflows.definition.graph import TaskGraph, check_needs
+from workflows.definition.input_schema import check_schema
+from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
+from workflows.definition.options import Kinds, check_kind, check_options, option_names
+from workflows.definition.problems import DefinitionInvalid, Path, Problem, suggestion
+from workflows.definition.references import check_references
+from workflows.definition.spec import (
+    MAX_TASKS,
+    UNSUPPORTED_TASK_KEYS,
+    UNSUPPORTED_WORKFLOW_KEYS,
+    RunIf,
+    TaskSpec,
+    WorkflowDefinition,
+)
+from workflows.definition.values import JsonValue
+
+_Mapping: TypeAlias = Mapping[str, JsonValue]
+
+_WORKFLOW_KEYS = frozenset(field.alias or name for name, field in WorkflowDefinition.model_fields.items())
+_TASK_KEYS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
+_EARLY_JOINS = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
+
+
+def validate(document: Document, *, kinds: Kinds) -> WorkflowDefinition:
+    """Return the definition a document holds. Raises DefinitionInvalid with every problem, placed in the text."""
+    definition: WorkflowDefinition | None = None
+    problems: list[Problem] = []
+    try:
+        definition = WorkflowDefinition.model_validate(document.value)
+    except ValidationError as error:
+        problems += [_spec_problem(problem, document.value, kinds) for problem, _ in read_errors(error, document.value)]
+    problems += _check_content(document.value, kinds)
+    if definition is None or problems:
+        raise DefinitionInvalid(problem.at(document.position(problem.path)) for problem in problems)
+    return definition
+
+
+def _spec_problem(problem: Problem, value: JsonValue, kinds: Kinds) -> Problem:
+    """Say more about a key that is not known: it comes later, it belongs elsewhere, or it is misspelt."""
+    if problem.code != UNKNOWN_KEY:
+        return problem
+    *parents, key = problem.path
+    name = str(key)
+    is_of_task = bool(parents)
+    unsupported = UNSUPPORTED_TASK_KEYS if is_of_task else UNSUPPORTED_WORKFLOW_KEYS
+    if name in unsupported:
+        return Problem(code="not_supported_yet", path=problem.path, message=f"`{name}` is not supported yet")
+    task = _mapping(_mapping(_mapping(value).get("tasks")).get(str(parents[-1]))) if is_of_task else {}
+    model = kinds.get(str(task.get("uses")))
+    if model is not None and name in option_names(model):
+        hint = f"; options of the kind stand under `with`"
+    else:
+        hint = suggestion(name, (_TASK_KEYS if is_of_task else _WORKFLOW_KEYS) | unsupported)
+    owner = "a task" if is_of_task else "a workflow"
+    return Problem(code=UNKNOWN_KEY, path=problem.path, message=f'"{name}" is not a key of {owner}{hint}')
+
+
+def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
+    """Check what types do not tell, in all of the document that can be read at all."""
+    root = _mapping(value)
+    inputs, outputs = _mapping(root.get("inputs")), _mapping(root.get("outputs"))
+    tasks = {key: task for key, task in _mapping(root.get("tasks")).items() if isinstance(task, dict)}
+    if len(tasks) > MAX_TASKS:
+        return []
+    problems = [
+        problem
+        for name, schema in inputs.items()
+        if isinstance(schema, dict)
+        for problem in check_schema(schema, ("inputs", name))
+    ]
+    for key, task in tasks.items():
+        problems += _check_task(key, task, kinds)
+    graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in tasks.items()})
+    problems += check_needs(graph)
+    in_outputs = _compile_value(outputs, ("outputs",), problems)
+    in_tasks = {key: _compile_task(key, task, problems) for key, task in tasks.items()}
+    return problems + check_references(graph, in_tasks=in_tasks, in_outputs=in_outputs, inputs=inputs)
+
+
+def _check_task(key: str, task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
+    path: Path = ("tasks", key)
+    kind, options = task.get("uses"), task.get("with", {})
+    if isinstance(kind, str):
+        yield from check_kind(kind, kinds, (*path, "uses"))
+        if kind in kinds and isinstance(options, dict):
+            yield from check_options(options, kind, kinds[kind], (*path, "with"))
+    if not task.get("needs") and task.get("run_if") in _EARLY_JOINS:
+        message = f"a task without needs never runs if {task['run_if']}; add needs or leave run_if out"
+        yield Problem(code="never_runs", path=(*path, "run_if"), message=message)
+
+
+def _compile_task(key: str, task: _Mapping, problems: list[Problem]) -> list[Embedded]:
+    path: Path = ("tasks", key)
+    expressions = [*_compile_value(task.get("with"), (*path, "with"), problems)]
+    if isinstance(task.get("if"), str):
+        try:
+            expressions += compile_condition(task["if"], (*path, "if")).expressions
+        except DefinitionInvalid as error:
+            problems += error.problems
+    return expressions
+
+
+def _compile_value(value: JsonValue, path: Path, problems: list[Problem]) -> tuple[Embedded, ...]:
+    try:
+        return compile_template(value, path).expressions
+    except DefinitionInvalid as error:
+        problems += error.problems
+        return ()
+
+
+def _mapping(value: JsonValue) -> _Mapping:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
