@@ -1,0 +1,71 @@
+"""Makes the smallest valid objects; a test states only what matters to it."""
+
+import time
+from uuid import UUID
+
+from accounts.actor import Actor, ActorKind
+from accounts.choices import Role
+from accounts.models import Environment, Membership, Organization, User
+from accounts.permissions.roles import PERMISSIONS
+from maestro.core.ids import new_id
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
+from workflows.models import TaskExecution, WorkflowRun
+from workflows.runs import services as runs
+
+POLL_SECONDS = 0.05
+
+
+def make_actor(role: Role = Role.OWNER) -> Actor:
+    """A member of a new organization, with one user and one environment."""
+    unique = new_id().hex
+    organization = Organization.objects.create(name=unique, slug=unique)
+    environment = Environment.objects.create(organization=organization)
+    user = User.objects.create_user(f"{unique}@example.org")
+    Membership.objects.create(organization=organization, user=user, role=role)
+    return Actor(
+        kind=ActorKind.USER,
+        user_id=user.id,
+        organization_id=organization.id,
+        environment_id=environment.id,
+        permissions=PERMISSIONS[role],
+    )
+
+
+def definition(tasks, *, name="test", **more):
+    """A definition of noop tasks given as `{key: needs}` or `{key: {…}}`, needs as words."""
+    return {
+        "schema_version": 1,
+        "name": name,
+        "tasks": {
+            key: {"uses": "noop", "needs": given.split()} if isinstance(given, str) else {"uses": "noop"} | given
+            for key, given in tasks.items()
+        },
+    } | more
+
+
+def start_run(actor: Actor, tasks, *, inputs=None, **more) -> WorkflowRun:
+    """Apply a definition and start it."""
+    document = Document.of(definition(tasks, **more))
+    workflow = catalog.apply_definition(actor=actor, document=document).workflow
+    return runs.start_run(actor=actor, reference=str(workflow.id), inputs=inputs or {})
+
+
+def wait_for_end(run_id: UUID, seconds: float = 30) -> WorkflowRun:
+    """Wait until a run is over; fail with its tasks when it does not end."""
+    deadline = time.monotonic() + seconds
+    while True:
+        run = WorkflowRun.objects.get(id=run_id)
+        if run.finished_at is not None:
+            return run
+        if time.monotonic() > deadline:
+            raise AssertionError(f"run {run_id} is still {run.status} after {seconds} s: {statuses(run_id)}")
+        time.sleep(POLL_SECONDS)
+
+
+def statuses(run_id: UUID) -> dict[str, str]:
+    """Task key → status, with the reason where there is one."""
+    return {
+        row.task_key: f"{row.status} ({row.reason})" if row.reason else row.status
+        for row in TaskExecution.objects.filter(run_id=run_id).order_by("position")
+    }

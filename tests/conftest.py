@@ -1,0 +1,35 @@
+"""The environment of the suite: chosen before Django reads its settings; servers start only where a test asks."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from maestro.embedded import postgres, valkey
+from maestro.embedded.home import Home, load_or_create_secrets
+from maestro.embedded.ports import find_free
+from tests.servers import Servers
+
+_directory = tempfile.TemporaryDirectory(prefix="maestro-tests-")
+HOME = Home(Path(_directory.name))
+HOME.path.chmod(0o711)
+POSTGRES_PORT, VALKEY_PORT = find_free(2)
+_secrets = load_or_create_secrets(HOME)
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "maestro.settings",
+    "DATABASE_URL": postgres.url("maestro", _secrets.maestro_password, POSTGRES_PORT),
+    "API_DATABASE_URL": postgres.url("maestro_api", _secrets.maestro_api_password, POSTGRES_PORT),
+    "BROKER_URL": valkey.url(VALKEY_PORT, _secrets),
+    "MAESTRO_SECRET_KEY": _secrets.django_secret_key.get_secret_value(),
+    "MAESTRO_HOME": str(HOME.path),
+}
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """PostgreSQL, migrated, and Valkey: the embedded ones, on ports of their own."""
+    running = Servers(HOME, postgres_port=POSTGRES_PORT, valkey_port=VALKEY_PORT)
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,82 @@
+"""Real PostgreSQL, Valkey and Celery workers for tests that need them."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+
+from tests.builders import make_actor
+
+ROOT = Path(__file__).parents[2]
+
+
+class WorkerProcess:
+    """A stock Celery worker as a child process."""
+
+    def __init__(self, log: Path, name: str = "tests", concurrency: int = 2) -> None:
+        self.name = f"{name}@localhost"
+        self.log = log
+        self._command = [sys.executable, "-m", "celery", "-A", "maestro", "worker", "-l", "INFO"]
+        self._command += ["-n", self.name, "--concurrency", str(concurrency)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The worker's parent process."""
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and wait until it takes messages."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while b" ready." not in self.log.read_bytes():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"The worker did not start:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def stop(self, sent: int = signal.SIGTERM) -> None:
+        """Stop it, and wait until it has ended."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(sent)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def database(servers, django_db_blocker):
+    """The migrated database; every test makes an organization of its own, so nothing is ever cleaned up."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def actor(database):
+    """The owner of a new organization."""
+    return make_actor()
+
+
+@pytest.fixture
+def broker(servers):
+    """A client of the broker."""
+    with contextlib.closing(redis.Redis.from_url(settings.CELERY_BROKER_URL)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def worker(database, tmp_path_factory):
+    """A worker that lives as long as the suite."""
+    running = WorkerProcess(tmp_path_factory.mktemp("worker") / "worker.log")
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,93 @@
+"""Advance: after a task has ended, what became ready or skipped because of it (rules 3, 6 and 8 of the engine
+protocol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from maestro.core import sql
+from workflows.catalog import cache
+from workflows.catalog.cache import CompiledVersion
+from workflows.dispatch import finalise, publish
+from workflows.dispatch.publish import Ready, RunRef
+from workflows.runs import joins
+from workflows.runs.statuses import TaskStatus
+
+# Guard, re-checked under the row lock: status, hold, and the generation that was judged: a rerun that commits in
+# between changes it also on rows that stay pending. The join is judged on the snapshot of `judged`.
+_DECIDE = f"""
+WITH judged AS MATERIALIZED (
+    SELECT t.id, t.generation, {joins.DECISION} AS decision
+    FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
+    WHERE t.run_id = %(run_id)s AND t.task_key = ANY (%(task_keys)s) AND t.map_index IS NULL
+      AND t.status = 'pending' AND t.hold = 0
+)
+UPDATE task_executions AS c
+SET status = CASE j.decision WHEN 'run' THEN 'queued' ELSE 'skipped' END,
+    reason = CASE j.decision WHEN 'run' THEN '' ELSE j.decision END,
+    queued_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.queued_at END,
+    finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
+FROM judged j
+WHERE c.id = j.id AND j.decision IS NOT NULL
+  AND c.status = 'pending' AND c.hold = 0 AND c.generation = j.generation
+RETURNING c.id, c.task_key, c.status, c.generation, c.queued_at
+"""
+
+
+def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersion, ended: Iterable[str]) -> None:
+    """Look at the successors of tasks that ended, in new transactions after the commit that ended them; then at the
+    run.
+    """
+    frontier = list(ended)
+    queued_any = False
+    while frontier:
+        origins, frontier = frontier, []
+        for origin in origins:
+            successors = [version.plan.tasks[s].key for s in version.plan.tasks[version.positions[origin]].successors]
+            queued, skipped = _decide(connection, run.run_id, successors)
+            if queued:
+                publish.publish(run, version, queued, origin)
+            queued_any = queued_any or bool(queued)
+            frontier += skipped
+    if not queued_any:
+        finalise.finalise_run(connection, run.run_id)
+
+
+def advance_task(connection: sql.Connection, run: RunRef, version: CompiledVersion, task_key: str) -> None:
+    """Do for a pending task itself what the end of its last need would have done."""
+    queued, skipped = _decide(connection, run.run_id, [task_key])
+    if queued:
+        publish.publish(run, version, queued, None, alone=True)
+    if skipped:
+        advance_from(connection, run, version, skipped)
+
+
+def version_of_run(connection: sql.Connection, run_id: UUID) -> CompiledVersion:
+    """Return the version a run stays on."""
+    row = connection.execute("SELECT workflow_version_id FROM workflow_runs WHERE id = %s", (run_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"run {run_id} does not exist")
+    version_id = row[0]
+    assert isinstance(version_id, UUID)
+    return cache.get_version(connection, version_id)
+
+
+def _decide(connection: sql.Connection, run_id: UUID, task_keys: Sequence[str]) -> tuple[list[Ready], list[str]]:
+    """Queue or skip the pending tasks whose join is decided; return the queued rows and the skipped keys."""
+    if not task_keys:
+        return [], []
+    with sql.cursor(connection, dict_row) as cursor:
+        rows: list[dict[str, Any]] = cursor.execute(
+            _DECIDE, {"run_id": run_id, "task_keys": list(task_keys)}
+        ).fetchall()
+    queued = [
+        Ready(id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"])
+        for row in rows
+        if row["status"] == TaskStatus.QUEUED
+    ]
+    return queued, [row["task_key"] for row in rows if row["status"] == TaskStatus.SKIPPED]

@@ -1,0 +1,130 @@
+"""Claim: the one statement by which a worker takes a task (rules 2, 2b and 2c of the engine protocol)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.rows import dict_row
+
+from maestro.core import sql
+from workflows.dispatch.messages import Holder, TaskRef
+from workflows.runs import joins
+from workflows.runs.statuses import TaskStatus
+
+# Guard, re-checked under the row lock: status, hold and generation, all columns of this row. The join is judged on the
+# statement's snapshot: within a generation a decision never changes, so an old snapshot can only be too careful. The
+# commit may be asynchronous: a lost claim is a repeat.
+_CLAIM = """
+UPDATE task_executions AS c
+SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
+    reason = CASE j.decision WHEN 'run' THEN '' ELSE j.decision END,
+    attempt = c.attempt + CASE j.decision WHEN 'run' THEN 1 ELSE 0 END,
+    claim_token = %(token)s,
+    claim_worker_id = %(worker_id)s,
+    worker = %(worker)s,
+    started_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.started_at END,
+    finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
+FROM (
+    SELECT t.id, {decision} AS decision
+    FROM task_executions t CROSS JOIN LATERAL ({count_needs}) n
+    WHERE t.run_id = %(run_id)s AND t.organization_id = %(organization_id)s
+      AND t.task_key = %(task_key)s AND {map_index}
+) j, workflow_runs r, (SELECT set_config('synchronous_commit', 'off', true)) quick
+WHERE c.id = j.id AND r.id = c.run_id AND r.status = 'running'
+  AND c.status IN ('pending', 'queued') AND c.hold = 0 AND c.generation = %(generation)s
+  AND j.decision IS NOT NULL
+RETURNING {columns}
+"""
+_REREAD = """
+SELECT {columns} FROM task_executions c JOIN workflow_runs r ON r.id = c.run_id
+WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
+  AND c.task_key = %(task_key)s AND c.claim_token = %(token)s
+"""
+_COLUMNS = """
+    c.id, c.status, c.attempt, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
+    r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at
+"""
+
+
+def _statement(template: str, map_index: str = "") -> str:
+    return template.format(
+        decision=joins.DECISION, count_needs=joins.COUNT_NEEDS, columns=_COLUMNS, map_index=map_index
+    )
+
+
+_CLAIM_TASK = _statement(_CLAIM, "t.map_index IS NULL")
+_CLAIM_ITEM = _statement(_CLAIM, "t.map_index = %(map_index)s")
+_REREAD_CLAIM = _statement(_REREAD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A task execution this worker holds, or has skipped."""
+
+    id: int
+    """The row."""
+    status: TaskStatus
+    """`running`, or `skipped` when the join said so."""
+    attempt: int
+    """Number of this attempt."""
+    generation: int
+    """Generation of the row."""
+    hold: int
+    """As it was at the claim; not 0 only when the claim was found again after its connection died."""
+    map_index: int | None
+    """Which item of a `for_each` task."""
+    task_key: str
+    """The task's name inside its definition."""
+    claim_token: UUID
+    """Fences every write of this attempt."""
+    run_id: UUID
+    """The run."""
+    organization_id: UUID
+    """Its tenant."""
+    workflow_version_id: UUID
+    """The version the run stays on."""
+    inputs: dict[str, Any]
+    """The run's inputs."""
+    run_created_at: datetime.datetime
+    """When the run was made."""
+
+
+def claim(connection: sql.Connection, task: TaskRef, holder: Holder, token: UUID) -> Claim | None:
+    """Take the task for this worker, or skip it when its join says so. None when a guard refuses."""
+    return _one(connection, _CLAIM_TASK if task.map_index is None else _CLAIM_ITEM, task, holder, token)
+
+
+def claim_surely(task: TaskRef, holder: Holder) -> Claim | None:
+    """Claim, also when the connection dies at the commit: then the token tells whether the claim was written."""
+    token = uuid4()
+    repeats = False
+
+    def once(connection: sql.Connection) -> Claim | None:
+        nonlocal repeats
+        if repeats:
+            written = _one(connection, _REREAD_CLAIM, task, holder, token)
+            if written is not None:
+                return written
+        repeats = True
+        return claim(connection, task, holder, token)
+
+    return sql.with_engine_connection(once)
+
+
+def _one(connection: sql.Connection, statement: str, task: TaskRef, holder: Holder, token: UUID) -> Claim | None:
+    parameters = {
+        "run_id": task.run_id,
+        "organization_id": task.organization_id,
+        "task_key": task.task_key,
+        "map_index": task.map_index,
+        "generation": task.generation,
+        "token": token,
+        "worker": holder.worker,
+        "worker_id": holder.worker_id,
+    }
+    with sql.cursor(connection, dict_row) as cursor:
+        row: dict[str, Any] | None = cursor.execute(statement, parameters).fetchone()
+    return None if row is None else Claim(**(row | {"status": TaskStatus(row["status"])}))

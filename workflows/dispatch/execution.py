@@ -1,0 +1,184 @@
+"""Execute: from a message to a finished attempt, and on to what follows (section 2 of the engine protocol, rules 2 to
+6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+
+from executors import services as executor_services
+from executors.base import LogLine, TaskResult
+from executors.runtime.attempt import run_attempt
+from maestro.core import sql
+from maestro.core.clock import format_time
+from workflows.catalog import cache
+from workflows.catalog.cache import CompiledVersion
+from workflows.definition.expressions import ExpressionFailed
+from workflows.dispatch import advance, finalise
+from workflows.dispatch.claim import Claim, claim_surely
+from workflows.dispatch.finish import Finished, Outcome, finish
+from workflows.dispatch.messages import Holder, TaskRef
+from workflows.dispatch.publish import RunRef
+from workflows.runs.statuses import Reason, TaskStatus
+
+logger = logging.getLogger(__name__)
+
+# How often a running attempt asks the database whether somebody cancelled it.
+CANCEL_CHECK_SECONDS = 1.0
+
+
+def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
+    """Run one task of a message, if a guard lets it, and do what its end asks for.
+
+    `canvas_ends` says that no other signature follows in the canvas that carried the message.
+    """
+    claimed = claim_surely(task, holder)
+    if claimed is None:
+        sql.with_engine_connection(lambda connection: _do_unclaimed(connection, task))
+        return
+    if claimed.status is TaskStatus.SKIPPED:
+        if canvas_ends:
+            _advance(claimed)
+        return
+    outcome = _run(claimed)
+    finished = sql.with_engine_connection(lambda connection: finish(connection, claimed, outcome))
+    if finished is None:
+        logger.warning(
+            "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
+            claimed.attempt,
+            claimed.task_key,
+            claimed.run_id,
+        )
+    if canvas_ends or _was_held_or_lost(finished):
+        _advance(claimed)
+
+
+def _was_held_or_lost(finished: Finished | None) -> bool:
+    """Tell whether somebody else may count on this finish to look at what follows."""
+    return finished is None or finished.hold != 0
+
+
+def _do_unclaimed(connection: sql.Connection, task: TaskRef) -> None:
+    """Do what the sender of a message that cannot be claimed counted on: an unclaimed message is not nothing."""
+    row = connection.execute(
+        "SELECT status FROM task_executions"
+        " WHERE run_id = %s AND organization_id = %s AND task_key = %s AND map_index IS NOT DISTINCT FROM %s",
+        (task.run_id, task.organization_id, task.task_key, task.map_index),
+    ).fetchone()
+    if row is None:
+        logger.warning("Ignored a message for task %s of run %s, which does not exist", task.task_key, task.run_id)
+        return
+    status = TaskStatus(str(row[0]))
+    run = RunRef(run_id=task.run_id, organization_id=task.organization_id)
+    if status is TaskStatus.PENDING:
+        advance.advance_task(connection, run, advance.version_of_run(connection, task.run_id), task.task_key)
+    elif status.is_terminal:
+        advance.advance_from(connection, run, advance.version_of_run(connection, task.run_id), [task.task_key])
+
+
+def _advance(claimed: Claim) -> None:
+    run = RunRef(run_id=claimed.run_id, organization_id=claimed.organization_id)
+
+    def look(connection: sql.Connection) -> None:
+        version = cache.get_version(connection, claimed.workflow_version_id)
+        advance.advance_from(connection, run, version, [claimed.task_key])
+
+    sql.with_engine_connection(look)
+
+
+def _run(claimed: Claim) -> Outcome:
+    """Evaluate the task's expressions, run its kind and translate what came of it."""
+    if claimed.hold == 2:
+        return Outcome(status=TaskStatus.CANCELLED)
+    version = sql.with_engine_connection(lambda connection: cache.get_version(connection, claimed.workflow_version_id))
+    try:
+        options = _render(claimed, version)
+    except ExpressionFailed as error:
+        return Outcome(status=TaskStatus.FAILED, error_code="expression_failed", error_message=str(error))
+    if options is None:
+        return Outcome(status=TaskStatus.SKIPPED, reason=Reason.CONDITION)
+    result = run_attempt(
+        kind=version.task(claimed.task_key).uses,
+        raw_options=options,
+        run_id=claimed.run_id,
+        organization_id=claimed.organization_id,
+        workflow_name=version.definition.name,
+        task_key=claimed.task_key,
+        map_index=claimed.map_index,
+        attempt=claimed.attempt,
+        idempotency_token=idempotency_token(claimed),
+        write_lines=lambda lines: _store_lines(claimed, lines),
+        is_cancelled=_CancelWatch(claimed).is_cancelled,
+    )
+    return _outcome(result)
+
+
+def _render(claimed: Claim, version: CompiledVersion) -> dict[str, object] | None:
+    """Evaluate `if:` and `with:`; None when the condition is false."""
+    condition, options = version.condition(claimed.task_key), version.options(claimed.task_key)
+    needed = cache.referenced_tasks(condition, options)
+    tasks = sql.with_engine_connection(lambda connection: finalise.read_tasks(connection, claimed.run_id, needed))
+    scope = {
+        "inputs": claimed.inputs,
+        "tasks": tasks,
+        "run": {
+            "id": str(claimed.run_id),
+            "workflow": version.definition.name,
+            "created_at": format_time(claimed.run_created_at),
+        },
+    }
+    if condition is not None and not condition.is_met(scope):
+        return None
+    rendered = options.render(scope)
+    assert isinstance(rendered, dict)
+    return rendered
+
+
+def idempotency_token(claimed: Claim) -> str:
+    """Make the token that is the same for every attempt of a task of a run until somebody reruns the task."""
+    identity = f"{claimed.run_id}/{claimed.task_key}/{claimed.map_index}/{claimed.generation}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def _outcome(result: TaskResult) -> Outcome:
+    if result.error is None:
+        return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
+    return Outcome(status=TaskStatus.FAILED, error_code=result.error.code, error_message=result.error.message)
+
+
+def _store_lines(claimed: Claim, lines: Sequence[LogLine]) -> None:
+    executor_services.store_log_lines(
+        sql.engine_connection(),
+        organization_id=claimed.organization_id,
+        run_id=claimed.run_id,
+        task_key=claimed.task_key,
+        map_index=claimed.map_index,
+        attempt=claimed.attempt,
+        lines=lines,
+    )
+
+
+class _CancelWatch:
+    """Tells a running attempt whether its claim is gone or somebody cancelled it, asking the database now and then."""
+
+    def __init__(self, claimed: Claim) -> None:
+        self._claimed = claimed
+        self._asked_at = time.monotonic()
+        self._is_cancelled = False
+
+    def is_cancelled(self) -> bool:
+        """Tell whether the attempt should stop."""
+        if not self._is_cancelled and time.monotonic() - self._asked_at >= CANCEL_CHECK_SECONDS:
+            self._is_cancelled = sql.with_engine_connection(self._ask)
+            self._asked_at = time.monotonic()
+        return self._is_cancelled
+
+    def _ask(self, connection: sql.Connection) -> bool:
+        row = connection.execute(
+            "SELECT hold FROM task_executions WHERE id = %s AND status = 'running' AND claim_token = %s",
+            (self._claimed.id, self._claimed.claim_token),
+        ).fetchone()
+        return row is None or row[0] == 2

@@ -1,0 +1,32 @@
+"""What an `execute` message says, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRef:
+    """One task execution as a message names it."""
+
+    run_id: UUID
+    """The run."""
+    organization_id: UUID
+    """Its tenant."""
+    task_key: str
+    """The task's name inside its definition."""
+    map_index: int | None
+    """Which item of a `for_each` task."""
+    generation: int
+    """The generation the message was made for; a message of an older one is stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who executes a message."""
+
+    worker: str
+    """Name of the worker, for people."""
+    worker_id: UUID | None
+    """Incarnation of the worker, for leases."""

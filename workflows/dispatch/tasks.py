@@ -1,0 +1,31 @@
+"""The Celery task of the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Task, shared_task
+
+from executors.pools.incarnation import get_incarnation
+from workflows.compiler.canvas import EXECUTE
+from workflows.dispatch import execution
+from workflows.dispatch.messages import Holder, TaskRef
+
+
+@shared_task(bind=True, name=EXECUTE, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
+def execute(
+    self: Task[..., None], *, run_id: str, organization_id: str, tasks: list[tuple[str, int | None, int]], **_: Any
+) -> None:
+    """Run the tasks a message names. Never raises for what user code does: that is recorded in the row."""
+    canvas_ends = not self.request.chain and not self.request.chord
+    holder = Holder(worker=self.request.hostname or "", worker_id=get_incarnation())
+    for task_key, map_index, generation in tasks:
+        task = TaskRef(
+            run_id=UUID(run_id),
+            organization_id=UUID(organization_id),
+            task_key=task_key,
+            map_index=map_index,
+            generation=generation,
+        )
+        execution.execute_task(task, holder, canvas_ends=canvas_ends)

@@ -1,0 +1,35 @@
+"""Filters of run lists, for every interface."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from workflows.models import WorkflowRun
+from workflows.runs.statuses import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to show; what is None does not narrow."""
+
+    status: RunStatus | None = None
+    """Runs in this status."""
+    workflow: str | None = None
+    """Runs of the workflow of this name."""
+    created_after: datetime.datetime | None = None
+    """Runs created later than this."""
+    created_before: datetime.datetime | None = None
+    """Runs created earlier than this."""
+
+    def apply(self, runs: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
+        """Narrow a list of runs."""
+        wanted = {
+            "status": self.status,
+            "workflow__name": self.workflow,
+            "created_at__gt": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        return runs.filter(**{field: value for field, value in wanted.items() if value is not None})

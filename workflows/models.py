@@ -1,0 +1,211 @@
+"""Workflows, their versions, runs, task executions and attempts. Columns, constraints and indexes; no logic."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.models import Environment, Organization
+from maestro.core.ids import new_id
+from maestro.core.indexes import LongNameIndex
+from workflows.definition.spec import RunIf
+from workflows.runs.statuses import OPEN_TASK_STATUSES, RunStatus, TaskStatus
+
+_OPEN = sorted(OPEN_TASK_STATUSES)
+
+
+class Workflow(models.Model):
+    """A named thing an organization runs; owns versions."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="workflows")
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True, default="")
+    active_version = models.ForeignKey("WorkflowVersion", on_delete=models.RESTRICT, null=True, related_name="+")
+    archived_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflows"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"], condition=Q(archived_at=None), name="workflow_name_is_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowVersion(models.Model):
+    """An immutable, numbered snapshot of a definition with its compiled plan."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
+    number = models.IntegerField()
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 over the normalised authored document.")
+    definition = models.JSONField(help_text="The authored document.")
+    plan = models.JSONField(help_text="Compiled execution plan.")
+    plan_version = models.IntegerField(help_text="Format of the plan; an older one is compiled again on read.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "workflow_versions"
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "number"], name="workflow_version_number_is_unique"),
+            models.UniqueConstraint(fields=["workflow", "content_hash"], name="workflow_version_content_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+
+class WorkflowRun(models.Model):
+    """One execution of one version."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    workflow_version = models.ForeignKey(
+        WorkflowVersion, on_delete=models.RESTRICT, related_name="runs", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who started the run.",
+    )
+    trigger_type = models.CharField(max_length=20, default="manual")
+    status = models.TextField(choices=[(status.value, status.value) for status in RunStatus], default=RunStatus.PENDING)
+    reason = models.TextField(blank=True, default="")
+    hold = models.SmallIntegerField(default=0, help_text="0 none, 1 paused, 2 cancelling.")
+    inputs = models.JSONField(default=dict)
+    outputs = models.JSONField(null=True)
+    error_message = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "workflow_runs"
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=list(RunStatus)), name="workflow_run_status_is_known"),
+            models.CheckConstraint(condition=Q(hold__in=[0, 1, 2]), name="workflow_run_hold_is_known"),
+        ]
+        indexes = [
+            LongNameIndex(fields=["status", "created_at"], name="idx_workflow_runs_status_created"),
+            LongNameIndex(fields=["workflow", "-created_at"], name="idx_workflow_runs_workflow_id_created"),
+            LongNameIndex(
+                fields=["workflow", "created_at"],
+                name="idx_workflow_runs_active",
+                condition=Q(status__in=[RunStatus.RUNNING, RunStatus.PENDING]),
+            ),
+            LongNameIndex(fields=["user", "status", "-created_at"], name="idx_workflow_runs_dashboard"),
+            LongNameIndex(fields=["organization", "-created_at", "-id"], name="idx_workflow_runs_organization_created"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class TaskExecution(models.Model):
+    """One task of one run: its current status, attempt number and output. Changed only by the SQL of
+    `workflows.dispatch`.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="task_executions", db_index=False)
+    task_key = models.TextField()
+    map_index = models.IntegerField(
+        null=True, help_text="Position among the items of a for_each task; empty for a plain task."
+    )
+    position = models.IntegerField(help_text="Place in topological order; the order in which rows are locked.")
+    kind = models.TextField()
+    needs = ArrayField(models.TextField(), default=list)
+    run_if = models.TextField(default=RunIf.ALL_SUCCEEDED)
+    status = models.TextField(
+        choices=[(status.value, status.value) for status in TaskStatus], default=TaskStatus.PENDING
+    )
+    reason = models.TextField(blank=True, default="")
+    attempt = models.IntegerField(default=0, help_text="0 before the first claim; never goes back.")
+    tries = models.IntegerField(default=0, help_text="Failures of the user's code; what a rerun resets.")
+    platform_failures = models.IntegerField(default=0, help_text="Attempts lost by the platform.")
+    generation = models.IntegerField(
+        default=0, help_text="Counts the operations that reset this task; never goes back."
+    )
+    hold = models.SmallIntegerField(default=0, help_text="0 none, 1 paused, 2 cancelled.")
+    claim_token = models.UUIDField(
+        null=True, help_text="Random; the fence of every write of the attempt that holds it."
+    )
+    claim_worker_id = models.UUIDField(null=True, help_text="Incarnation of the worker that holds the claim.")
+    worker = models.TextField(blank=True, default="", help_text="Name of the worker of the latest attempt.")
+    queue = models.TextField(default="maestro")
+    priority = models.SmallIntegerField(default=0)
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="items", db_index=False)
+    child_run = models.ForeignKey(WorkflowRun, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
+    output = models.JSONField(null=True)
+    error_code = models.TextField(blank=True, default="")
+    error_message = models.TextField(blank=True, default="")
+    wake_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "task_executions"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "task_key", "map_index"], nulls_distinct=False, name="task_execution_is_unique"
+            ),
+            models.CheckConstraint(condition=Q(status__in=list(TaskStatus)), name="task_execution_status_is_known"),
+            models.CheckConstraint(condition=Q(hold__in=[0, 1, 2]), name="task_execution_hold_is_known"),
+        ]
+        indexes = [
+            LongNameIndex(fields=["status", "created_at"], name="idx_task_executions_status_created"),
+            LongNameIndex(fields=["run"], name="idx_task_executions_open", condition=Q(status__in=_OPEN)),
+            LongNameIndex(
+                fields=["queue", "priority", "queued_at"],
+                name="idx_task_executions_queued",
+                condition=Q(status=TaskStatus.QUEUED),
+            ),
+            LongNameIndex(fields=["wake_at"], name="idx_task_executions_wake", condition=Q(status=TaskStatus.WAITING)),
+            LongNameIndex(
+                fields=["finished_at"], name="idx_task_executions_finished", condition=Q(finished_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.task_key
+
+
+class TaskAttempt(models.Model):
+    """An attempt that did not end its task: retried, lost or fenced. History; written once."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task_execution = models.ForeignKey(TaskExecution, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    attempt = models.IntegerField()
+    status = models.TextField(help_text="How the attempt ended: failed, lost or cancelled.")
+    error_code = models.TextField(blank=True, default="")
+    error_message = models.TextField(blank=True, default="")
+    worker = models.TextField(blank=True, default="")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "task_attempts"
+        constraints = [models.UniqueConstraint(fields=["task_execution", "attempt"], name="task_attempt_is_unique")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt}"

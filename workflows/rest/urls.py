@@ -1,0 +1,22 @@
+"""Routes of workflows and runs, below /api/v1/."""
+
+from django.urls import path
+
+from workflows.rest import views
+
+urlpatterns = [
+    path("workflows", views.WorkflowListView.as_view()),
+    path("workflows/validate", views.WorkflowValidationView.as_view()),
+    path("workflows/<str:reference>", views.WorkflowView.as_view()),
+    path("workflows/<str:reference>/versions", views.WorkflowVersionListView.as_view()),
+    path("workflows/<str:reference>/versions/<int:number>/activate", views.WorkflowActivationView.as_view()),
+    path("workflows/<str:reference>/canvas", views.WorkflowCanvasView.as_view()),
+    path("workflows/<str:reference>/archive", views.WorkflowArchiveView.as_view()),
+    path("workflows/<str:reference>/runs", views.WorkflowRunStartView.as_view()),
+    path("workflow-runs", views.RunListView.as_view()),
+    path("workflow-runs/<uuid:run_id>", views.RunView.as_view()),
+    path("workflow-runs/<uuid:run_id>/cancel", views.RunCancelView.as_view()),
+    path("workflow-runs/<uuid:run_id>/task-executions", views.TaskExecutionListView.as_view()),
+    path("workflow-runs/<uuid:run_id>/logs", views.RunLogView.as_view()),
+    path("kinds", views.KindListView.as_view()),
+]

@@ -1,0 +1,277 @@
+"""The REST views of workflows and runs: turn a request into values, make one call, turn the answer back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.rest.authentication import actor_of
+from executors.kinds import registry
+from maestro.core.rest.pagination import (
+    ByNamePagination,
+    ByPositionPagination,
+    NewestFirstPagination,
+    NewestNumberPagination,
+    OldestFirstPagination,
+)
+from maestro.core.rest.parsers import StrictJSONParser, YamlTextParser
+from workflows.catalog import selectors as catalog
+from workflows.catalog import services as catalog_services
+from workflows.compiler import sketch
+from workflows.definition.problems import DefinitionInvalid
+from workflows.errors import DefinitionRefused
+from workflows.rest import serializers
+from workflows.rest.parameters import LogParameters, RunParameters, TaskParameters, VersionParameters, query
+from workflows.runs import selectors, services
+
+
+def _parameter(name: str, kind: OpenApiTypes, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, description=description)
+
+
+_LIMIT = _parameter("limit", OpenApiTypes.INT, "Results per page, at most 200.")
+_CURSOR = _parameter("cursor", OpenApiTypes.STR, "Taken from `next` or `previous`.")
+_TASK_KEY = _parameter("task_key", OpenApiTypes.STR, "Only this task.")
+_VERSION = _parameter("version", OpenApiTypes.INT, "Version number; default: the active one.")
+_PAGED = [_LIMIT, _CURSOR]
+
+
+def _page(
+    view: APIView, request: Request, paginator: BasePagination, rows: Any, serializer: Any, **context: Any
+) -> Response:
+    """Answer one page of a list."""
+    page = paginator.paginate_queryset(rows, request, view=view)
+    answer: Response = paginator.get_paginated_response(serializer(page, many=True, context=context).data)
+    return answer
+
+
+class WorkflowListView(APIView):
+    """All workflows in use."""
+
+    parser_classes = [StrictJSONParser, YamlTextParser]
+
+    @extend_schema(operation_id="list_workflows", parameters=_PAGED, responses=serializers.WorkflowOutput(many=True))
+    def get(self, request: Request) -> Response:
+        """List the workflows in use, by name."""
+        rows = catalog.list_workflows(actor=actor_of(request))
+        return _page(self, request, ByNamePagination(), rows, serializers.WorkflowOutput)
+
+    @extend_schema(
+        operation_id="apply_workflow",
+        request={
+            "application/json": serializers.DefinitionInput,
+            "application/yaml": OpenApiTypes.STR,
+        },
+        responses={200: serializers.WorkflowOutput, 201: serializers.WorkflowOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Apply a definition: 201 makes a new version, 200 found its content unchanged or re-activated it."""
+        given = serializers.DefinitionInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            document = given.document()
+        except DefinitionInvalid as error:
+            raise DefinitionRefused(error.problems) from error
+        applied = catalog_services.apply_definition(actor=actor_of(request), document=document)
+        return Response(
+            serializers.WorkflowOutput(applied.workflow).data, status=201 if applied.is_new_version else 200
+        )
+
+
+class WorkflowValidationView(APIView):
+    """Checking a definition without storing it."""
+
+    parser_classes = [StrictJSONParser, YamlTextParser]
+
+    @extend_schema(
+        operation_id="validate_workflow",
+        request={"application/json": serializers.DefinitionInput, "application/yaml": OpenApiTypes.STR},
+        responses=serializers.ValidationOutput,
+    )
+    def post(self, request: Request) -> Response:
+        """List everything wrong with a definition."""
+        given = serializers.DefinitionInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            problems = catalog_services.find_problems(actor=actor_of(request), document=given.document())
+        except DefinitionInvalid as error:
+            problems = error.problems
+        answer = {"valid": not problems, "problems": [problem.as_dict() for problem in problems]}
+        return Response(serializers.ValidationOutput(answer).data)
+
+
+class WorkflowView(APIView):
+    """One workflow."""
+
+    @extend_schema(operation_id="get_workflow", responses=serializers.WorkflowOutput)
+    def get(self, request: Request, reference: str) -> Response:
+        """Show a workflow, by id or name."""
+        workflow = catalog.get_workflow(actor=actor_of(request), reference=reference)
+        return Response(serializers.WorkflowOutput(workflow).data)
+
+
+class WorkflowVersionListView(APIView):
+    """The versions of a workflow."""
+
+    @extend_schema(
+        operation_id="list_workflow_versions", parameters=_PAGED, responses=serializers.VersionOutput(many=True)
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """List a workflow's versions, newest first."""
+        actor = actor_of(request)
+        workflow = catalog.get_workflow(actor=actor, reference=reference)
+        rows = catalog.list_versions(actor=actor, workflow=workflow)
+        active = workflow.active_version_id
+        return _page(self, request, NewestNumberPagination(), rows, serializers.VersionOutput, active_version_id=active)
+
+
+class WorkflowCanvasView(APIView):
+    """The canvas of a workflow."""
+
+    @extend_schema(operation_id="get_workflow_canvas", parameters=[_VERSION], responses=serializers.CanvasOutput)
+    def get(self, request: Request, reference: str) -> Response:
+        """Show the Celery canvas a version compiles to, and where a task ends in `advance` and why."""
+        actor = actor_of(request)
+        workflow = catalog.get_workflow(actor=actor, reference=reference)
+        wanted = query(VersionParameters, request)
+        version = catalog.get_version(actor=actor, workflow=workflow, number=wanted.version)
+        drawn = sketch.sketch_plan(catalog.get_plan(version))
+        answer = {
+            "workflow": workflow.name,
+            "version": version.number,
+            "canvas": sketch.as_json(drawn),
+            "text": sketch.as_text(drawn),
+        }
+        return Response(serializers.CanvasOutput(answer).data)
+
+
+class WorkflowActivationView(APIView):
+    """Choosing the version that new runs use."""
+
+    @extend_schema(operation_id="activate_workflow_version", request=None, responses=serializers.WorkflowOutput)
+    def post(self, request: Request, reference: str, number: int) -> Response:
+        """Activate a version."""
+        workflow = catalog_services.activate_version(actor=actor_of(request), reference=reference, number=number)
+        return Response(serializers.WorkflowOutput(workflow).data)
+
+
+class WorkflowArchiveView(APIView):
+    """Taking a workflow out of use."""
+
+    @extend_schema(operation_id="archive_workflow", request=None, responses=serializers.WorkflowOutput)
+    def post(self, request: Request, reference: str) -> Response:
+        """Archive a workflow; its name becomes free, its runs go on."""
+        workflow = catalog_services.archive_workflow(actor=actor_of(request), reference=reference)
+        return Response(serializers.WorkflowOutput(workflow).data)
+
+
+class WorkflowRunStartView(APIView):
+    """Starting a run."""
+
+    @extend_schema(operation_id="start_run", request=serializers.RunInput, responses={201: serializers.RunOutput})
+    def post(self, request: Request, reference: str) -> Response:
+        """Start a run of the active version, or of the one named."""
+        given = serializers.RunInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        run = services.start_run(
+            actor=actor_of(request),
+            reference=reference,
+            inputs=given.validated_data["inputs"],
+            version_number=given.validated_data.get("version"),
+        )
+        return Response(serializers.RunOutput(run).data, status=201)
+
+
+class RunListView(APIView):
+    """All runs."""
+
+    @extend_schema(
+        operation_id="list_runs",
+        parameters=[
+            _parameter("status", OpenApiTypes.STR, "Only runs in this status."),
+            _parameter("workflow", OpenApiTypes.STR, "Only runs of the workflow of this name."),
+            _parameter("created_after", OpenApiTypes.DATETIME, "Only runs created later."),
+            _parameter("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
+            *_PAGED,
+        ],
+        responses=serializers.RunOutput(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """List runs, newest first."""
+        rows = query(RunParameters, request).as_filter().apply(selectors.list_runs(actor=actor_of(request)))
+        return _page(self, request, NewestFirstPagination(), rows, serializers.RunOutput)
+
+
+class RunView(APIView):
+    """One run."""
+
+    @extend_schema(operation_id="get_run", responses=serializers.RunOutput)
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """Show a run."""
+        return Response(serializers.RunOutput(selectors.get_run(actor=actor_of(request), run_id=run_id)).data)
+
+
+class RunCancelView(APIView):
+    """Cancelling a run."""
+
+    @extend_schema(operation_id="cancel_run", request=None, responses=serializers.RunOutput)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """Cancel a run: what does not run yet never will, what runs is asked to stop."""
+        return Response(serializers.RunOutput(services.cancel_run(actor=actor_of(request), run_id=run_id)).data)
+
+
+class TaskExecutionListView(APIView):
+    """The tasks of a run."""
+
+    @extend_schema(
+        operation_id="list_task_executions",
+        parameters=[_TASK_KEY, *_PAGED],
+        responses=serializers.TaskExecutionOutput(many=True),
+    )
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """List the tasks of a run in topological order; with `task_key`, that task and its items."""
+        actor = actor_of(request)
+        wanted = query(TaskParameters, request)
+        run = selectors.get_run(actor=actor, run_id=run_id)
+        rows = selectors.list_task_executions(actor=actor, run=run, task_key=wanted.task_key)
+        paginator = ByPositionPagination() if wanted.task_key is None else OldestFirstPagination()
+        return _page(self, request, paginator, rows, serializers.TaskExecutionOutput)
+
+
+class RunLogView(APIView):
+    """What the attempts of a run wrote."""
+
+    @extend_schema(
+        operation_id="list_log_lines",
+        parameters=[_TASK_KEY, _parameter("after", OpenApiTypes.INT, "Only lines after the one of this id."), *_PAGED],
+        responses=serializers.LogLineOutput(many=True),
+    )
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """List log lines in the order they were written."""
+        actor = actor_of(request)
+        wanted = query(LogParameters, request)
+        run = selectors.get_run(actor=actor, run_id=run_id)
+        rows = selectors.list_log_lines(actor=actor, run=run, task_key=wanted.task_key)
+        if wanted.after is not None:
+            rows = rows.filter(id__gt=wanted.after)
+        return _page(self, request, OldestFirstPagination(), rows, serializers.LogLineOutput)
+
+
+class KindListView(APIView):
+    """The executor kinds."""
+
+    @extend_schema(operation_id="list_kinds", responses=serializers.KindOutput(many=True))
+    def get(self, request: Request) -> Response:
+        """List what `uses:` may name, with the options of each."""
+        rows = [
+            {"kind": kind, "summary": executor.summary, "options_schema": executor.Options.model_json_schema()}
+            for kind, executor in sorted(registry.installed_kinds().items())
+        ]
+        return Response({"results": serializers.KindOutput(rows, many=True).data, "next": None, "previous": None})

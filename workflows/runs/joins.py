@@ -1,0 +1,62 @@
+"""When a task may start: the join rules, once as SQL for the engine and once as a function for everything else.
+
+Both say the same; `tests/integration` compares them over every combination. A skip because something upstream failed
+counts as a failure, a skip by condition does not. Only a positive `any_…` decides early; every skip waits for all
+needs, so that its reason does not depend on timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workflows.definition.spec import RunIf
+from workflows.runs.statuses import Reason, TaskStatus
+
+RUN = "run"
+
+# For a row `t` of task_executions, with its needs counted in `n`.
+COUNT_NEEDS = """
+    SELECT
+        count(*) FILTER (WHERE u.status = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE u.status IN ('failed', 'cancelled')
+                            OR (u.status = 'skipped' AND u.reason = 'upstream_failed')) AS failed,
+        count(*) FILTER (WHERE u.status IN ('succeeded', 'failed', 'skipped', 'cancelled')) AS done
+    FROM task_executions u
+    WHERE u.run_id = t.run_id AND u.task_key = ANY (t.needs) AND u.map_index IS NULL
+"""
+DECISION = """
+    CASE
+        WHEN t.map_index IS NOT NULL THEN 'run'
+        WHEN t.run_if = 'any_succeeded' AND n.succeeded > 0 THEN 'run'
+        WHEN t.run_if = 'any_failed' AND n.failed > 0 THEN 'run'
+        WHEN n.done < cardinality(t.needs) THEN NULL
+        WHEN cardinality(t.needs) = 0 OR t.run_if = 'all_done' THEN 'run'
+        WHEN t.run_if = 'all_succeeded' AND n.succeeded = cardinality(t.needs) THEN 'run'
+        WHEN t.run_if = 'none_failed' AND n.failed = 0 THEN 'run'
+        WHEN n.failed > 0 THEN 'upstream_failed'
+        ELSE 'upstream_skipped'
+    END
+"""
+
+
+def decide_join(rule: RunIf, needs: Sequence[tuple[TaskStatus, str]]) -> str | None:
+    """Judge a join from the status and reason of each need: `run`, the reason to skip, or None while it is open."""
+    succeeded = sum(status is TaskStatus.SUCCEEDED for status, _ in needs)
+    failed = sum(
+        status in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+        or (status is TaskStatus.SKIPPED and reason == Reason.UPSTREAM_FAILED)
+        for status, reason in needs
+    )
+    if (rule is RunIf.ANY_SUCCEEDED and succeeded) or (rule is RunIf.ANY_FAILED and failed):
+        return RUN
+    if not all(status.is_terminal for status, _ in needs):
+        return None
+    runs = (
+        not needs
+        or rule is RunIf.ALL_DONE
+        or (rule is RunIf.ALL_SUCCEEDED and succeeded == len(needs))
+        or (rule is RunIf.NONE_FAILED and not failed)
+    )
+    if runs:
+        return RUN
+    return Reason.UPSTREAM_FAILED if failed else Reason.UPSTREAM_SKIPPED

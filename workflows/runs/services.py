@@ -1,0 +1,132 @@
+"""What a person does to runs: start and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from accounts.actor import Actor
+from accounts.permissions.roles import Permission
+from maestro.core import sql
+from maestro.core.ids import new_id
+from workflows.catalog import cache
+from workflows.catalog import selectors as catalog
+from workflows.definition.inputs import resolve_inputs
+from workflows.definition.problems import InputsInvalid
+from workflows.dispatch import finalise, publish
+from workflows.dispatch.publish import Ready, RunRef
+from workflows.errors import InputsRefused, RunAlreadyFinished, WorkflowArchived
+from workflows.models import WorkflowRun
+from workflows.runs import selectors
+from workflows.runs.statuses import Reason, RunStatus
+
+# The run and all its rows in one statement; the rows come from the stored plan, so they never travel. Tasks without
+# needs are ready at once.
+_INSERT_RUN = """
+WITH run AS (
+    INSERT INTO workflow_runs (
+        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type,
+        status, reason, hold, inputs, error_message, created_at, started_at
+    )
+    VALUES (
+        %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s, 'manual',
+        'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp()
+    )
+    RETURNING id, organization_id
+), rows AS (
+    INSERT INTO task_executions (
+        organization_id, run_id, task_key, position, kind, run_if, needs, status, queued_at,
+        reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
+        error_code, error_message, created_at
+    )
+    SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
+           needs.keys,
+           CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
+           CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
+           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp()
+    FROM run, workflow_versions v
+         CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
+         CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(task.value -> 3)) AS keys) needs
+    WHERE v.id = %(version_id)s
+    RETURNING id, task_key, generation, queued_at
+)
+SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
+"""
+# Running rows only learn of it: whoever runs them ends them as cancelled. Waiting for a row another transaction holds
+# may show new rows to cancel, so the statement is repeated until it changes nothing.
+_CANCEL_TASKS = """
+UPDATE task_executions
+SET hold = 2,
+    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+    finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
+    wake_at = NULL
+WHERE run_id = %(run_id)s
+  AND (status IN ('pending', 'queued', 'waiting') OR (status = 'running' AND hold <> 2))
+"""
+
+
+def start_run(
+    *, actor: Actor, reference: str, inputs: Mapping[str, Any], version_number: int | None = None
+) -> WorkflowRun:
+    """Start a run of a workflow's active version, or of the one named.
+
+    Raises `WorkflowNotFound`, `VersionNotFound`, `WorkflowArchived`, and `InputsRefused` with every problem.
+    """
+    actor.require(Permission.START_RUNS)
+    workflow = catalog.get_workflow(actor=actor, reference=reference)
+    if workflow.archived_at is not None:
+        raise WorkflowArchived(workflow.name)
+    row = catalog.get_version(actor=actor, workflow=workflow, number=version_number)
+    version = cache.get_version(sql.request_connection(), row.id)
+    try:
+        resolved = resolve_inputs(version.definition.inputs, inputs)
+    except InputsInvalid as error:
+        raise InputsRefused(error.problems) from error
+    run = RunRef(run_id=new_id(), organization_id=actor.organization_id)
+    with transaction.atomic():
+        ready = _insert_run(
+            {
+                "run_id": run.run_id,
+                "organization_id": actor.organization_id,
+                "environment_id": actor.environment_id,
+                "workflow_id": workflow.id,
+                "version_id": row.id,
+                "user_id": actor.user_id,
+                "inputs": Jsonb(resolved),
+            }
+        )
+        transaction.on_commit(lambda: publish.publish(run, version, ready, None))
+    return selectors.get_run(actor=actor, run_id=run.run_id)
+
+
+def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
+    """Cancel a run: what does not run yet never will; what runs is asked to stop. Cancelling twice changes nothing.
+
+    Raises `RunNotFound`, and `RunAlreadyFinished` when there is nothing to cancel.
+    """
+    actor.require(Permission.CANCEL_RUNS)
+    selectors.get_run(actor=actor, run_id=run_id)
+    with transaction.atomic():
+        run = WorkflowRun.objects.select_for_update(of=("self",)).get(id=run_id)
+        status = RunStatus(run.status)
+        if status is RunStatus.CANCELLED:
+            return selectors.get_run(actor=actor, run_id=run_id)
+        if status.is_terminal:
+            raise RunAlreadyFinished(status)
+        WorkflowRun.objects.filter(id=run_id).update(hold=2, reason=Reason.CANCELLING)
+        connection = sql.request_connection()
+        while connection.execute(_CANCEL_TASKS, {"run_id": run_id}).rowcount:
+            pass
+    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
+    finalise.finalise_run(sql.request_connection(), run_id)
+    return selectors.get_run(actor=actor, run_id=run_id)
+
+
+def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:
+    with sql.cursor(sql.request_connection(), class_row(Ready)) as cursor:
+        return cursor.execute(_INSERT_RUN, parameters).fetchall()
