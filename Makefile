@@ -1,0 +1,69 @@
+# Installs, runs and checks Maestro. `make` alone lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down test lint lock tools clean
+
+# Everything below is relative to the checkout, so that a path with spaces needs no quoting.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+DETACH ?=
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(VENV)/.installed ## Install into .venv what running needs
+
+setup-dev: $(VENV)/.installed-dev
+
+up: setup ## Start everything in the foreground; DETACH=1 returns once it is ready
+	@exec $(VENV)/bin/maestro up $(if $(filter-out 0 no,$(DETACH)),--detach)
+
+down: setup ## Stop what `make up` started
+	@$(VENV)/bin/maestro down
+
+test: lint ## Check style, imports and types, then run all tests
+	$(PYTHON) -m pytest
+
+lint: setup-dev ## Check style, imports and types only
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+
+lock: ## Write requirements*.txt from requirements*.in (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+tools: ## Install the system packages that tests need (nothing yet: the servers come from PyPI)
+	@echo "The tests need no system package besides Python with its venv module."
+
+clean: ## Remove .venv and caches; data in .maestro stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Some of these names may be shims that fail, so each is tried, not only looked up.
+$(PYTHON):
+	@for candidate in python3.13 python3.12 python3.11 python3; do \
+	    "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    "$$candidate" -c 'import venv, ensurepip' 2>/dev/null \
+	        || { lacking="$$candidate"; continue; }; \
+	    echo "Making $(VENV) with $$("$$candidate" --version)"; \
+	    rm -rf $(VENV); \
+	    exec "$$candidate" -m venv $(VENV); \
+	done; \
+	if [ -n "$$lacking" ]; then \
+	    echo "$$lacking cannot make virtual environments. Install its venv module, on Debian and Ubuntu:" >&2; \
+	    echo "    apt-get install $$("$$lacking" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
+	else \
+	    echo "Maestro needs Python 3.11 or newer; found none. On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; \
+	fi; \
+	exit 1
+
+$(VENV)/.installed: requirements.txt requirements.in pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,24 @@
+"""Asks whether a Celery worker serves a broker. Sends no tasks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+ANSWER_SECONDS = 0.5
+
+
+async def worker_answers(broker_url: str) -> bool:
+    """Tell whether some worker of the broker answers Celery's ping."""
+    return await asyncio.to_thread(_ping, broker_url)
+
+
+def _ping(broker_url: str) -> bool:
+    """Broadcast a ping and wait for one answer."""
+    with Celery(broker=broker_url, set_as_current=False) as app:
+        try:
+            return bool(app.control.ping(timeout=ANSWER_SECONDS, limit=1))
+        except OperationalError:
+            return False

@@ -1,0 +1,78 @@
+"""The whole product, started as a user would start it; tests drive it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from maestro.embedded.ports import find_free
+
+ROOT = Path(__file__).parents[2]
+MAESTRO = Path(sys.executable).with_name("maestro")
+# What the suite sets for itself must not leak into the product under test.
+OWN_VARIABLES = ("DATABASE_URL", "API_DATABASE_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A running `maestro up`."""
+
+    home: Path
+    url: str
+    flower_url: str
+    key: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user's shell would have, with this home."""
+        return outside_environment() | {"MAESTRO_HOME": str(self.home)}
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a `maestro` command."""
+        defaults: dict[str, Any] = {"capture_output": True, "timeout": 60, "cwd": ROOT, "env": self.environment}
+        return subprocess.run([str(MAESTRO), *arguments], text=True, **(defaults | options))
+
+    def request(self, method: str, path: str, *, key: str | None = None, **options: Any) -> requests.Response:
+        """Call the REST API with the administrator's key, or another."""
+        headers = {"Authorization": f"Bearer {key or self.key}"} | options.pop("headers", {})
+        return requests.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=30, **options)
+
+
+def outside_environment() -> dict[str, str]:
+    """The environment without what the suite set for itself."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in OWN_VARIABLES and not name.startswith(("MAESTRO_", "PYTEST_"))
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    """One stack for every test that only uses it."""
+    home = tmp_path_factory.mktemp("stack") / "a home"
+    for directory in (home.parent, *home.parent.parents[:2]):
+        directory.chmod(0o711)
+    port, flower_port = find_free(2)
+    command = [str(MAESTRO), "up", "--home", str(home), "--port", str(port), "--flower-port", str(flower_port)]
+    log = home.parent / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=outside_environment())
+    deadline = time.monotonic() + 90
+    while b"Maestro is ready" not in log.read_bytes():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"The stack did not start:\n{log.read_text()}")
+        time.sleep(0.1)
+    record = json.loads((home / "state.json").read_text())
+    key = (home / "api-key").read_text().strip()
+    yield Stack(home=home, url=record["urls"]["api"], flower_url=record["urls"]["flower"], key=key)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)

@@ -1,0 +1,325 @@
+"""The REST API over HTTP, as a client uses it."""
+
+import time
+import uuid
+
+import pytest
+import requests
+
+DEFINITION = {
+    "schema_version": 1,
+    "inputs": {"who": {"type": "string", "default": "world"}},
+    "tasks": {
+        "greet": {"uses": "shell", "with": {"command": "echo hello $WHO", "env": {"WHO": "${{ inputs.who }}"}}},
+        "after": {"needs": ["greet"], "uses": "noop", "with": {"output": "${{ tasks.greet.output.stdout }}"}},
+    },
+    "outputs": {"said": "${{ tasks.after.output }}"},
+}
+YAML = """
+schema_version: 1
+name: {name}
+tasks:
+  only: {{uses: noop}}
+"""
+
+
+@pytest.fixture
+def name():
+    return f"w-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def workflow(stack, name):
+    answer = stack.request("POST", "/workflows", json={"definition": DEFINITION | {"name": name}})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def run_of(stack, name, **body):
+    answer = stack.request("POST", f"/workflows/{name}/runs", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def ended(stack, run_id, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        run = stack.request("GET", f"/workflow-runs/{run_id}").json()
+        if run["finished_at"]:
+            return run
+        time.sleep(0.1)
+    raise AssertionError(run)
+
+
+def test_health_answers_under_any_host_name_without_credentials(stack):
+    answer = requests.get(f"{stack.url}/health", headers={"Host": "anything.example"}, timeout=5)
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_other_paths_refuse_unknown_host_names(stack):
+    answer = requests.get(f"{stack.url}/api/v1/workflows", headers={"Host": "anything.example"}, timeout=5)
+
+    assert answer.status_code == 400
+
+
+def test_same_content_is_unchanged_whether_json_or_yaml(stack, name):
+    first = stack.request("POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": "application/yaml"})
+    value = {"tasks": {"only": {"uses": "noop"}}, "name": name, "schema_version": 1}
+    second = stack.request("POST", "/workflows", json={"definition": value})
+    third = stack.request("POST", "/workflows", json={"definition": YAML.format(name=name) + "# a comment\n"})
+
+    assert [answer.status_code for answer in (first, second, third)] == [201, 200, 200]
+    assert {answer.json()["version"] for answer in (first, second, third)} == {1}
+
+
+def test_content_of_an_older_version_activates_it_again(stack, name, workflow):
+    stack.request("POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": "application/yaml"})
+
+    again = stack.request("POST", "/workflows", json={"definition": DEFINITION | {"name": name}})
+
+    assert (again.status_code, again.json()["version"]) == (200, 1)
+    versions = stack.request("GET", f"/workflows/{name}/versions").json()["results"]
+    assert [(version["number"], version["is_active"]) for version in versions] == [(2, False), (1, True)]
+
+
+def test_version_is_activated_by_number(stack, name, workflow):
+    stack.request("POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": "application/yaml"})
+
+    answer = stack.request("POST", f"/workflows/{name}/versions/1/activate")
+
+    assert (answer.status_code, answer.json()["version"]) == (200, 1)
+
+
+def test_invalid_definition_is_refused_with_every_problem_and_its_place(stack, name):
+    text = f"schema_version: 1\nname: {name}\ntasks:\n  a: {{uses: nop, needs: [b]}}\n  c: {{uses: noop, nedes: [a]}}\n"
+
+    refused = stack.request("POST", "/workflows", data=text, headers={"Content-Type": "application/yaml"})
+
+    assert refused.status_code == 422
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    problem = refused.json()
+    assert problem["code"] == "definition_invalid"
+    assert {(error["path"], error["line"]) for error in problem["errors"]} == {
+        ("tasks.a.uses", 4), ("tasks.a.needs[0]", 4), ("tasks.c.nedes", 5),
+    }
+    assert stack.request("GET", f"/workflows/{name}").status_code == 404
+
+
+def test_validation_lists_problems_without_storing_anything(stack, name):
+    answer = stack.request("POST", "/workflows/validate", json={"definition": {"name": name}})
+
+    assert answer.status_code == 200
+    assert answer.json()["valid"] is False
+    assert stack.request("GET", f"/workflows/{name}").status_code == 404
+
+
+def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
+    run = run_of(stack, name, inputs={"who": "Ada"})
+
+    finished = ended(stack, run["id"])
+
+    assert set(run) == {
+        "id", "workflow", "version", "status", "reason", "inputs", "outputs", "error_message", "created_at", "started_at",
+        "finished_at",
+    }
+    assert (finished["status"], finished["outputs"]) == ("succeeded", {"said": "hello Ada\n"})
+    assert (finished["workflow"], finished["version"], finished["inputs"]) == (name, 1, {"who": "Ada"})
+
+
+def test_times_are_rfc_3339_with_microseconds_and_z(stack, name, workflow):
+    run = run_of(stack, name)
+
+    assert len(run["created_at"]) == len("2026-01-01T00:00:00.000000Z")
+    assert run["created_at"].endswith("Z")
+
+
+def test_wrong_inputs_are_all_named(stack, name, workflow):
+    answer = stack.request("POST", f"/workflows/{name}/runs", json={"inputs": {"who": 7, "whom": "x"}})
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "inputs_invalid"
+    assert len(answer.json()["errors"]) == 2
+
+
+def test_misspelt_member_of_a_run_request_is_refused(stack, name, workflow):
+    answer = stack.request("POST", f"/workflows/{name}/runs", json={"input": {"who": "x"}})
+
+    assert answer.status_code == 422
+    assert "input" in answer.json()["detail"]
+
+
+def test_task_executions_come_in_topological_order_with_all_fields(stack, name, workflow):
+    run = run_of(stack, name)
+    ended(stack, run["id"])
+
+    rows = stack.request("GET", f"/workflow-runs/{run['id']}/task-executions").json()["results"]
+
+    assert [row["task_key"] for row in rows] == ["greet", "after"]
+    assert set(rows[0]) == {
+        "id", "run", "task_key", "map_index", "kind", "status", "reason", "attempt", "needs", "output", "error_message",
+        "created_at", "queued_at", "started_at", "finished_at", "worker",
+    }
+    assert (rows[1]["needs"], rows[1]["status"], rows[1]["attempt"], rows[1]["kind"]) == (["greet"], "succeeded", 1, "noop")
+
+
+def test_logs_are_read_in_order_and_from_a_line_on(stack, name):
+    tasks = {"a": {"uses": "shell", "with": {"command": "for i in 1 2 3 4 5; do echo line $i; done"}}}
+    stack.request("POST", "/workflows", json={"definition": {"schema_version": 1, "name": name, "tasks": tasks}})
+    run = run_of(stack, name)
+    ended(stack, run["id"])
+
+    lines = stack.request("GET", f"/workflow-runs/{run['id']}/logs?task_key=a").json()["results"]
+    later = stack.request("GET", f"/workflow-runs/{run['id']}/logs?after={lines[2]['id']}").json()["results"]
+
+    assert [line["message"] for line in lines] == [f"line {i}" for i in range(1, 6)]
+    assert [line["message"] for line in later] == ["line 4", "line 5"]
+    assert {line["stream"] for line in lines} == {"stdout"}
+
+
+def test_run_is_cancelled_before_its_tasks_start(stack, name):
+    tasks = {"slow": {"uses": "noop", "with": {"duration": "20s"}}, "next": {"uses": "noop", "needs": ["slow"]}}
+    stack.request("POST", "/workflows", json={"definition": {"schema_version": 1, "name": name, "tasks": tasks}})
+    run = run_of(stack, name)
+
+    answer = stack.request("POST", f"/workflow-runs/{run['id']}/cancel")
+
+    assert answer.status_code == 200
+    assert ended(stack, run["id"])["status"] == "cancelled"
+    assert stack.request("POST", f"/workflow-runs/{run['id']}/cancel").status_code == 200
+
+
+def test_finished_run_cannot_be_cancelled(stack, name, workflow):
+    run = ended(stack, run_of(stack, name)["id"])
+
+    answer = stack.request("POST", f"/workflow-runs/{run['id']}/cancel")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "run_already_finished")
+
+
+def test_runs_are_filtered_and_paged(stack, name, workflow):
+    runs = [run_of(stack, name)["id"] for _ in range(3)]
+
+    first = stack.request("GET", f"/workflow-runs?workflow={name}&limit=2").json()
+    rest = requests.get(first["next"], headers={"Authorization": f"Bearer {stack.key}"}, timeout=10).json()
+
+    assert [run["id"] for run in first["results"] + rest["results"]] == list(reversed(runs))
+    assert rest["next"] is None
+    assert stack.request("GET", f"/workflow-runs?workflow={name}&created_before=2020-01-01T00:00:00Z").json()["results"] == []
+
+
+@pytest.mark.parametrize("parameter", ["status=done", "limit=0", "limit=1000", "colour=red", "created_after=yesterday"])
+def test_wrong_query_parameter_is_refused_by_name(stack, parameter):
+    answer = stack.request("GET", f"/workflow-runs?{parameter}")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == parameter.partition("=")[0]
+
+
+def test_archived_workflow_frees_its_name_and_starts_nothing(stack, name, workflow):
+    archived = stack.request("POST", f"/workflows/{name}/archive")
+
+    assert (archived.status_code, archived.json()["is_archived"]) == (200, True)
+    assert stack.request("GET", f"/workflows/{name}").status_code == 404
+    refused = stack.request("POST", f"/workflows/{workflow['id']}/runs", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "workflow_archived")
+    fresh = stack.request("POST", "/workflows", json={"definition": DEFINITION | {"name": name}})
+    assert (fresh.status_code, fresh.json()["id"] != workflow["id"]) == (201, True)
+
+
+def test_canvas_shows_chains_groups_and_where_they_end(stack, name, workflow):
+    answer = stack.request("GET", f"/workflows/{name}/canvas").json()
+
+    assert answer["canvas"] == [
+        {"canvas": [{"task": "greet"}, {"task": "after"}], "advance_after": "after", "because": "last task"}
+    ]
+    assert "chain" in answer["text"]
+
+
+def test_kinds_are_listed_with_the_schema_of_their_options(stack):
+    kinds = {kind["kind"]: kind for kind in stack.request("GET", "/kinds").json()["results"]}
+
+    assert {"noop", "shell", "python"} <= set(kinds)
+    assert "command" in kinds["shell"]["options_schema"]["properties"]
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "mk_aaaaaaaaaaaa_" + "b" * 43])
+def test_wrong_key_is_401(stack, key):
+    headers = {"Authorization": f"Bearer {key}"}
+
+    answer = requests.get(f"{stack.url}/api/v1/workflows", headers=headers, timeout=5)
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_missing_key_is_401(stack):
+    assert requests.get(f"{stack.url}/api/v1/workflows", timeout=5).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/workflows/none-such", f"/workflow-runs/{uuid.uuid4()}", "/nothing", "/workflow-runs/7"])
+def test_what_does_not_exist_is_404(stack, path):
+    answer = stack.request("GET", path)
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_body_that_is_no_json_is_400(stack, name):
+    answer = stack.request("POST", "/workflows", data="{", headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize("body", ["[]", "3", '"x"', "null", "{}"])
+def test_body_that_is_no_run_request_is_422_or_starts_with_defaults(stack, name, workflow, body):
+    answer = stack.request("POST", f"/workflows/{name}/runs", data=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == (201 if body == "{}" else 422)
+
+
+def test_openapi_schema_and_documentation_are_served(stack):
+    schema = requests.get(f"{stack.url}/api/schema/?format=json", timeout=10)
+    docs = requests.get(f"{stack.url}/api/docs/", timeout=10)
+
+    assert schema.status_code == 200
+    paths = schema.json()["paths"]
+    assert {"/api/v1/workflows", "/api/v1/workflow-runs/{run_id}/task-executions"} <= set(paths)
+    assert docs.status_code == 200
+    assert "//cdn" not in docs.text
+
+
+def test_admin_asks_for_a_sign_in_and_accepts_the_generated_password(stack):
+    session = requests.Session()
+    page = session.get(f"{stack.url}/admin/login/", timeout=10)
+    password = (stack.home / "admin-password").read_text().strip()
+    form = {
+        "username": "admin@localhost.localdomain",
+        "password": password,
+        "csrfmiddlewaretoken": session.cookies["maestro_csrf"],
+        "next": "/admin/",
+    }
+
+    signed_in = session.post(page.url, data=form, headers={"Referer": page.url}, timeout=10)
+
+    assert signed_in.url.endswith("/admin/")
+    assert session.get(f"{stack.url}/admin/workflows/workflowrun/", timeout=10).status_code == 200
+    assert session.get(f"{stack.url}/api/v1/workflows", timeout=10).status_code == 200
+
+
+def test_calls_are_recorded_under_their_route(stack, name, workflow):
+    import psycopg
+
+    run_of(stack, name)
+    time.sleep(2.5)
+    secrets = __import__("json").loads((stack.home / "secrets.json").read_text())
+    port = __import__("json").loads((stack.home / "state.json").read_text())["ports"]["postgres"]
+    with psycopg.connect(
+        host="127.0.0.1", port=port, user="maestro", password=secrets["maestro_password"], dbname="maestro"
+    ) as connection:
+        endpoints = {row[0] for row in connection.execute("SELECT DISTINCT endpoint FROM api_requests")}
+
+    assert "/api/v1/workflows/<str:reference>/runs" in endpoints
+    assert not any(name in endpoint for endpoint in endpoints)

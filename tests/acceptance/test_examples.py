@@ -1,0 +1,26 @@
+"""Every example runs as a newcomer would run it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.stem for example in EXAMPLES])
+def test_example_runs_to_success_within_half_a_minute(stack, example):
+    started = time.monotonic()
+
+    finished = stack.run("run", str(example.relative_to(Path.cwd()) if example.is_relative_to(Path.cwd()) else example), "--follow")
+
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "succeeded" in finished.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_flight_report_reads_like_a_report(stack):
+    finished = stack.run("run", "examples/flight-delays.yaml", "--follow")
+
+    assert "NEMO" in finished.stdout.upper() or "blizzard" in finished.stdout.lower()
+    assert "\033[" not in finished.stdout
