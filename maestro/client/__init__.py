@@ -1,0 +1,36 @@
+"""Typed client of Maestro's REST API. Offers what callers import; the parts live in the modules beside this one."""
+
+from maestro.client.client import Client
+from maestro.client.errors import ApiError, ClientError, InvalidConnection, Problem, ServerUnreachable, UnexpectedAnswer
+from maestro.client.representations import (
+    AppliedWorkflow,
+    Canvas,
+    Kind,
+    LogLine,
+    Page,
+    Run,
+    TaskExecution,
+    Validation,
+    Workflow,
+    WorkflowVersion,
+)
+
+__all__ = [
+    "ApiError",
+    "AppliedWorkflow",
+    "Canvas",
+    "Client",
+    "ClientError",
+    "InvalidConnection",
+    "Kind",
+    "LogLine",
+    "Page",
+    "Problem",
+    "Run",
+    "ServerUnreachable",
+    "TaskExecution",
+    "UnexpectedAnswer",
+    "Validation",
+    "Workflow",
+    "WorkflowVersion",
+]

@@ -1,0 +1,71 @@
+"""What the client's errors and the server's problems mean, told to a person. How a failure is printed: `failures`."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Sequence
+
+from maestro.cli import text
+from maestro.cli.configuration import Connection
+from maestro.cli.failures import Failure
+from maestro.client import ApiError, ClientError, Problem, ServerUnreachable, UnexpectedAnswer
+
+
+def explain(error: ClientError, connection: Connection) -> Failure:
+    """Return the failure that tells a person about an error of the client."""
+    if isinstance(error, ApiError):
+        return _explain_refusal(error, connection)
+    url = text.one_line(connection.url)
+    if isinstance(error, ServerUnreachable):
+        return Failure(
+            f"No answer from Maestro at {url}: {text.one_line(error.reason)}. Start it with `maestro up` "
+            "(or `make up`), or set MAESTRO_URL to where it listens."
+        )
+    if isinstance(error, UnexpectedAnswer):
+        return Failure(
+            f"What answers at {url} does not speak Maestro's API: {text.one_line(error.reason)}. Is it another "
+            "program, or another version? Set MAESTRO_URL to where Maestro listens."
+        )
+    return Failure(text.one_line(error))
+
+
+def explain_problems(problems: Sequence[Problem], *, source: str, outcome: str) -> Failure:
+    """Return the failure that lists what is wrong with a document, each problem where an editor finds it."""
+    summary = f"{text.count(len(problems), 'problem')} in {text.one_line(source)}. {outcome}"
+    return Failure(summary.strip(), lines=[problem_line(problem, source) for problem in problems])
+
+
+def problem_line(problem: Problem, source: str) -> str:
+    """Return `file.yaml:12:5: tasks.clean.needs[0]: message [code]`, without the parts that are not known."""
+    place = text.one_line(source)
+    if problem.line is not None:
+        place += f":{problem.line}"
+        place += f":{problem.column}" if problem.column is not None else ""
+    path = f"{text.one_line(problem.path)}: " if problem.path else ""
+    code = f" [{text.one_line(problem.code)}]" if problem.code else ""
+    return f"{place}: {path}{text.one_line(problem.message)}{code}"
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Tell whether the API says that what was named does not exist."""
+    return isinstance(error, ApiError) and error.status == http.HTTPStatus.NOT_FOUND
+
+
+def _explain_refusal(error: ApiError, connection: Connection) -> Failure:
+    said = text.one_line(error.detail or error.title)
+    request = f" (request {text.one_line(error.request_id)})" if error.request_id else ""
+    if error.status == http.HTTPStatus.UNAUTHORIZED:
+        return Failure(
+            f"Maestro at {text.one_line(connection.url)} does not accept the API key from {connection.key_source}. "
+            "The key is looked for in MAESTRO_API_KEY, then in the file api-key of the home (--home, MAESTRO_HOME, "
+            "or .maestro here or above); `maestro up` writes it for its own server."
+        )
+    if len(error.problems) > 1:
+        lines = [problem_line(problem, "").removeprefix(": ") for problem in error.problems]
+        return Failure(f"{text.count(len(lines), 'problem')}; nothing was done.", lines=lines)
+    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure(
+            f"Maestro at {text.one_line(connection.url)} could not do it: {said} "
+            f"(HTTP {error.status}){request}. Its log says more; trying again later may help."
+        )
+    return Failure(f"{said}{request if error.status != http.HTTPStatus.NOT_FOUND else ''}")

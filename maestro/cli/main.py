@@ -1,0 +1,117 @@
+"""The `maestro` command: which commands there are and where they live. A command is imported when it is called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command of the overview."""
+
+    section: str
+    """The heading it stands under."""
+    location: str
+    """Where it is defined: `module:attribute`."""
+    summary: str
+    """One line for the overview."""
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "up": Entry("Stack", "maestro.cli.stack:up", "Start Maestro on this machine."),
+    "down": Entry("Stack", "maestro.cli.stack:down", "Stop it."),
+    "status": Entry("Stack", "maestro.cli.stack:status", "Show what runs, and where."),
+    "validate": Entry("Workflows", "maestro.cli.workflows:validate_command", "Check a definition file."),
+    "apply": Entry("Workflows", "maestro.cli.workflows:apply_command", "Make a definition file the active version."),
+    "workflows": Entry("Workflows", "maestro.cli.workflows:workflows_command", "List the workflows."),
+    "canvas": Entry("Workflows", "maestro.cli.workflows:canvas_command", "Show the Celery canvas of a workflow."),
+    "activate": Entry("Workflows", "maestro.cli.workflows:activate_command", "Make another version the active one."),
+    "archive": Entry("Workflows", "maestro.cli.workflows:archive_command", "Archive a workflow."),
+    "run": Entry("Runs", "maestro.cli.starting:run_command", "Start a run of a workflow or a definition file."),
+    "runs": Entry("Runs", "maestro.cli.runs:runs_command", "List runs, the latest first."),
+    "show": Entry("Runs", "maestro.cli.runs:show_command", "Show one run, or follow it."),
+    "logs": Entry("Runs", "maestro.cli.runs:logs_command", "Print what tasks wrote."),
+    "cancel": Entry("Runs", "maestro.cli.runs:cancel_command", "Cancel a run."),
+    "kinds": Entry("Reference", "maestro.cli.reference:kinds_command", "List the kinds of task."),
+    "schema": Entry("Reference", "maestro.cli.reference:schema_command", "Print the JSON Schema of definitions."),
+}
+
+
+class CommandTable(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the overview."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.location.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or name the nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = " or ".join(f"'{each}'" for each in difflib.get_close_matches(name, COMMANDS, n=2))
+            hint = f"Did you mean {near}?" if near else "`maestro --help` lists the commands."
+            ctx.fail(f"There is no command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview by section."""
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section],
+                    col_max=12,
+                )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C ends it with 130, as shells expect."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="maestro-conductor", prog_name="maestro", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Run workflows: DAGs of tasks, on Celery and PostgreSQL.
+
+    \b
+    maestro up                        start everything (in another terminal)
+    maestro run FILE --follow         apply a definition, run it, watch it
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A character the terminal's encoding lacks is shown as its number instead of ending the command.
+            stream.reconfigure(errors="backslashreplace")
+    cli(prog_name="maestro")

@@ -1,0 +1,105 @@
+"""What commands share: the flags that lead to the server, `--json`, and the forms of a name, a run id and a limit."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from uuid import UUID
+
+import click
+
+from maestro.cli import text
+from maestro.cli.configuration import ConfigurationError, resolve_connection
+
+if TYPE_CHECKING:
+    from maestro.client import Client
+
+Parameters = ParamSpec("Parameters")
+MOST_RESULTS = 1_000_000
+
+
+class WorkflowName(click.ParamType[str]):
+    """A workflow's name or id."""
+
+    name = "workflow"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what can be no name, before it becomes part of a URL."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
+            self.fail(
+                f"'{text.one_line(value)}' is no workflow name: letters, digits, '.', '_' and '-', at most 100. "
+                "`maestro workflows` lists them.",
+                param,
+                ctx,
+            )
+        return value
+
+
+class RunId(click.ParamType[str]):
+    """The id of a run."""
+
+    name = "run"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no UUID."""
+        try:
+            return str(UUID(value))
+        except ValueError:
+            self.fail(f"'{text.one_line(value)}' is no run id. `maestro runs` lists the runs.", param, ctx)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def limit_option(default: int) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """Return the option that bounds how many results are listed."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, MOST_RESULTS),
+        default=default,
+        show_default=True,
+        help="List at most this many.",
+    )
+
+
+def connected(function: Callable[Concatenate[Client, Parameters], None]) -> Callable[Parameters, None]:
+    """Give a command `--url` and `--home`, a client as its first argument, and errors a person can read."""
+
+    @click.option("--url", metavar="URL", help="Where Maestro listens.  [env: MAESTRO_URL]")
+    @click.option(
+        "--home",
+        metavar="DIRECTORY",
+        help="The home of `maestro up`, with the API key.  [env: MAESTRO_HOME; default: .maestro here or above]",
+    )
+    @functools.wraps(function)
+    def command(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        url, home = kwargs.pop("url"), kwargs.pop("home")
+        assert url is None or isinstance(url, str)
+        assert home is None or isinstance(home, str)
+        with open_client(url=url, home=home) as client:
+            function(client, *args, **kwargs)
+
+    return command
+
+
+@contextmanager
+def open_client(*, url: str | None, home: str | None) -> Iterator[Client]:
+    """Yield a client of the configured server, and turn its errors into failures of the command."""
+    from maestro.cli.explanations import explain
+    from maestro.cli.failures import Failure
+    from maestro.client import Client, ClientError
+
+    try:
+        connection = resolve_connection(url=url, home=home, environment=os.environ, directory=Path.cwd())
+    except ConfigurationError as error:
+        raise Failure(text.one_line(error)) from error
+    try:
+        with Client(connection.url, connection.api_key) as client:
+            yield client
+    except ClientError as error:
+        raise explain(error, connection) from error

@@ -1,0 +1,108 @@
+"""Printing: JSON, tables, statuses in colour, named values. Text of others is made safe before it is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from maestro.cli import text
+
+STATUS_COLOURS: Mapping[str, str] = {
+    "pending": "bright_black",
+    "queued": "cyan",
+    "running": "blue",
+    "waiting": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "skipped": "bright_black",
+    "cancelled": "magenta",
+}
+COLUMN_GAP = "  "
+LONGEST_INLINE_VALUE = 80
+
+
+def is_terminal() -> bool:
+    """Tell whether standard output is a terminal a person looks at."""
+    return sys.stdout.isatty()
+
+
+def can_redraw() -> bool:
+    """Tell whether standard output is a terminal on which lines can be written over."""
+    return is_terminal() and os.environ.get("TERM") != "dumb"
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, in ASCII: no character of it can be a command to the terminal."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON document on a line of its own, for a stream of them."""
+    click.echo(json.dumps(value, separators=(",", ":")))
+
+
+def status(value: str) -> str:
+    """Return a status in its colour."""
+    return click.style(text.one_line(value), fg=STATUS_COLOURS.get(value))
+
+
+def heading(value: str) -> str:
+    """Return a text as a heading."""
+    return click.style(text.one_line(value), bold=True) if value else ""
+
+
+def faint(value: str) -> str:
+    """Return a text that matters less."""
+    return click.style(text.one_line(value), fg="bright_black")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under upper-case headings. On a terminal the last column is cut to the width; in a pipe nothing is."""
+    table = [[heading(column.upper()) for column in columns], *(list(row) for row in rows)]
+    widths = [max(_width(row[position]) for row in table) for position in range(len(columns) - 1)]
+    room = shutil.get_terminal_size().columns - sum(widths) - len(COLUMN_GAP) * len(widths)
+    for row in table:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=False)]
+        last = _cut(row[-1], max(room, 12)) if is_terminal() else row[-1]
+        click.echo(COLUMN_GAP.join([*cells, last]).rstrip())
+
+
+def print_value(name: str, value: Any) -> None:
+    """Print a named JSON value for reading: several lines of text as text, a structure indented, the rest inline."""
+    label = heading(name)
+    if isinstance(value, str) and "\n" in value.strip("\n"):
+        click.echo(f"{label}:\n\n{text.block(value).rstrip()}\n")
+        return
+    plain = value.strip("\n") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict | list) and len(plain) > LONGEST_INLINE_VALUE:
+        lines = json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+        click.echo(f"{label}:\n  {text.block(lines)}")
+    else:
+        click.echo(f"{label}: {text.one_line(plain)}")
+
+
+def print_values(values: Any) -> None:
+    """Print the members of a JSON object for reading, or the value itself when it is no object."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            print_value(name, value)
+    elif values is not None:
+        print_value("outputs", values)
+
+
+def _width(cell: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(click.unstyle(cell))
+
+
+def _cut(cell: str, width: int) -> str:
+    from rich.cells import set_cell_size
+
+    return cell if _width(cell) <= width else set_cell_size(click.unstyle(cell), width - 1).rstrip() + "…"

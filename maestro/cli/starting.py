@@ -1,0 +1,77 @@
+"""`maestro run`: start a run of a workflow, or of a definition file after applying it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maestro.cli.options import WorkflowName, connected, json_option
+
+if TYPE_CHECKING:
+    from maestro.client import Client, Workflow
+
+
+@click.command("run")
+@click.argument("target", metavar="NAME|FILE")
+@click.option("--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; may be repeated.")
+@click.option("--inputs-file", metavar="FILE", help="Read inputs from a YAML or JSON file; '-' is standard input.")
+@click.option("--version", type=click.IntRange(1), help="Run this version instead of the active one.")
+@click.option("--follow", "-f", is_flag=True, help="Watch the run until it ends; exit 0, 1 or 130 by its outcome.")
+@json_option
+@connected
+def run_command(
+    client: Client,
+    target: str,
+    pairs: tuple[str, ...],
+    inputs_file: str | None,
+    version: int | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Start a run of the workflow NAME. With a FILE, apply it first, then run the version it holds.
+
+    \b
+    maestro run examples/flights.yaml --follow
+    maestro run flights --input day=2026-01-31 --input limit=20
+    maestro run flights --inputs-file inputs.yaml --json
+    """
+    from maestro.cli import documents, following, output, text
+    from maestro.cli.workflows import apply_definition, naming_workflow
+
+    if target == inputs_file == documents.STANDARD_INPUT:
+        raise click.UsageError("Standard input can be the definition or the inputs, not both.")
+    if documents.is_file_name(target):
+        if version is not None:
+            raise click.UsageError("--version goes with a workflow's NAME; a FILE runs the version it holds.")
+        applied = apply_definition(client, target)
+        workflow, version = applied.workflow, applied.workflow.version
+        news = "new" if applied.is_new_version else "unchanged"
+        if not as_json:
+            click.echo(f"Applied {text.one_line(workflow.name)} version {version} ({news}).")
+    else:
+        name = WorkflowName().convert(target, None, click.get_current_context())
+        with naming_workflow(client, name):
+            workflow = client.workflows.get(name)
+    inputs: dict[str, Any] = documents.read_inputs_file(inputs_file) if inputs_file else {}
+    inputs |= documents.parse_inputs(pairs, _input_schemas(client, workflow, version) if pairs else {})
+    run = client.workflows.start_run(workflow.name, inputs=inputs, version=version)
+    if not as_json:
+        click.echo(f"Started run {text.one_line(run.id)} of {text.one_line(run.workflow)} version {run.version}.")
+    if follow:
+        following.follow_to_the_end(client, run.id, as_json=as_json)
+    elif as_json:
+        output.print_json(run.to_json())
+    else:
+        click.echo(f"Watch it: maestro show {text.one_line(run.id)} --follow")
+
+
+def _input_schemas(client: Client, workflow: Workflow, version: int | None) -> dict[str, Any]:
+    """Return the JSON Schema of each input of the version that will run."""
+    if version is None or version == workflow.version:
+        return workflow.inputs
+    for each in client.workflows.iterate_versions(workflow.name):
+        if each.number == version:
+            inputs = each.definition.get("inputs")
+            return inputs if isinstance(inputs, dict) else {}
+    return {}

@@ -1,0 +1,193 @@
+"""What the API answers with, as frozen typed values. Members a newer server adds are kept, and never break a client."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from maestro.client.errors import Problem
+
+JsonValue = Any  # None, bool, int, float, str, list or dict of the same: what JSON can say
+
+TERMINAL_RUN_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
+TERMINAL_TASK_STATUSES = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+ACTIVE_TASK_STATUSES = frozenset({"queued", "running", "waiting"})
+
+
+def _rfc3339(moment: datetime.datetime) -> str:
+    return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _empty_object(value: object) -> object:
+    return {} if value is None else value
+
+
+def _empty_list(value: object) -> object:
+    return [] if value is None else value
+
+
+Moment = Annotated[datetime.datetime, PlainSerializer(_rfc3339, return_type=str)]
+JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_empty_object)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_empty_list)]
+
+
+class Representation(BaseModel):
+    """Base of the values below."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the members the server sent, ready for `json.dumps`."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class Workflow(Representation):
+    """A named thing an organization runs."""
+
+    id: str
+    name: str
+    description: str | None = None
+    version: int | None = None
+    """Number of the active version."""
+    content_hash: str | None = None
+    is_archived: bool = False
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    inputs: JsonObject = {}
+    """JSON Schema of each input, by name."""
+    task_count: int | None = None
+    """How many tasks the active version has."""
+
+
+class WorkflowVersion(Representation):
+    """An immutable, numbered snapshot of a workflow's definition."""
+
+    number: int
+    content_hash: str | None = None
+    created_at: Moment | None = None
+    is_active: bool = False
+    definition: JsonObject = {}
+
+
+class Canvas(Representation):
+    """The Celery canvas a workflow version compiles to."""
+
+    workflow: str
+    version: int | None = None
+    canvas: JsonValue = None
+    """The canvas as a tree of nodes."""
+    text: str = ""
+    """The same, drawn for people."""
+
+
+class Run(Representation):
+    """One execution of one workflow version."""
+
+    id: str
+    workflow: str
+    """Name of the workflow."""
+    version: int | None = None
+    status: str
+    """`pending`, `running`, `succeeded`, `failed` or `cancelled`."""
+    reason: str | None = None
+    inputs: JsonObject = {}
+    outputs: JsonValue = None
+    error_message: str | None = None
+    created_at: Moment | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the run has come to its end."""
+        return self.status in TERMINAL_RUN_STATUSES
+
+
+class TaskExecution(Representation):
+    """One task of one run: its current status, attempt number and output."""
+
+    id: str | int | None = None
+    run: str | None = None
+    task_key: str
+    map_index: int | None = None
+    kind: str = ""
+    status: str
+    """`pending`, `queued`, `running`, `waiting`, `succeeded`, `failed`, `skipped` or `cancelled`."""
+    reason: str | None = None
+    attempt: int = 0
+    needs: Strings = ()
+    output: JsonValue = None
+    error_message: str | None = None
+    created_at: Moment | None = None
+    queued_at: Moment | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
+    worker: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the task has come to its end."""
+        return self.status in TERMINAL_TASK_STATUSES
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether the task is queued, running or waiting for something."""
+        return self.status in ACTIVE_TASK_STATUSES
+
+
+class LogLine(Representation):
+    """One line a task wrote."""
+
+    id: str | int | None = None
+    task_key: str = ""
+    map_index: int | None = None
+    attempt: int = 0
+    stream: str = "stdout"
+    level: str = "info"
+    message: str = ""
+    created_at: Moment | None = None
+
+
+class Kind(Representation):
+    """An executor kind: what `uses:` may name."""
+
+    kind: str
+    summary: str = ""
+    options_schema: JsonObject = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What the server thinks of a definition."""
+
+    is_valid: bool
+    """True when it could be applied."""
+    problems: tuple[Problem, ...]
+    """Everything that is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedWorkflow:
+    """The outcome of applying a definition."""
+
+    workflow: Workflow
+    """The workflow with its active version."""
+    is_new_version: bool
+    """False when a version with this content existed already."""
+
+
+RepresentationT = TypeVar("RepresentationT", bound=Representation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[RepresentationT]):
+    """One page of a list."""
+
+    results: tuple[RepresentationT, ...]
+    """The values on this page, in the server's order."""
+    next_query: Mapping[str, str] | None
+    """Query parameters of the page that follows; None on the last page."""

@@ -1,0 +1,69 @@
+"""The routes under `/workflow-runs`. A run is started by `Workflows.start_run`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from maestro.client.representations import LogLine, Page, Run, TaskExecution
+from maestro.client.transport import Query, Transport
+
+MAX_PAGE_SIZE = 200
+
+
+class Runs:
+    """Runs, their task executions and their logs."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def iterate(
+        self,
+        *,
+        status: str | None = None,
+        workflow: str | None = None,
+        created_after: datetime.datetime | None = None,
+        created_before: datetime.datetime | None = None,
+        page_size: int = 100,
+    ) -> Iterator[Run]:
+        """Yield the runs that match, a page at a time."""
+        query = {
+            "status": status,
+            "workflow": workflow,
+            "created_after": created_after.isoformat() if created_after else None,
+            "created_before": created_before.isoformat() if created_before else None,
+            "limit": str(page_size),
+        }
+        return self._transport.get_all("/workflow-runs", Run, _given(query))
+
+    def get(self, run_id: str) -> Run:
+        """Return one run."""
+        return self._transport.get(_path(run_id)).parse(Run)
+
+    def iterate_task_executions(self, run_id: str, *, task_key: str | None = None) -> Iterator[TaskExecution]:
+        """Yield the run's task executions, or with a task key that task's, its items included."""
+        query = _given({"task_key": task_key, "limit": str(MAX_PAGE_SIZE)})
+        return self._transport.get_all(f"{_path(run_id)}/task-executions", TaskExecution, query)
+
+    def get_task_executions_page(self, run_id: str, query: Query | None = None) -> Page[TaskExecution]:
+        """Return the first page of the run's task executions, or the page a `next_query` names."""
+        following = {"limit": str(MAX_PAGE_SIZE)} if query is None else query
+        return self._transport.get_page(f"{_path(run_id)}/task-executions", TaskExecution, following)
+
+    def iterate_logs(self, run_id: str, *, task_key: str | None = None, after: str | None = None) -> Iterator[LogLine]:
+        """Yield log lines in order: of the run or of one task, and only those after the line with the given id."""
+        query = _given({"task_key": task_key, "after": after, "limit": str(MAX_PAGE_SIZE)})
+        return self._transport.get_all(f"{_path(run_id)}/logs", LogLine, query)
+
+    def cancel(self, run_id: str) -> Run:
+        """Cancel a run: what is not running yet will not start."""
+        return self._transport.post(f"{_path(run_id)}/cancel").parse(Run)
+
+
+def _path(run_id: str) -> str:
+    return f"/workflow-runs/{quote(run_id, safe='')}"
+
+
+def _given(query: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if value is not None}

@@ -1,0 +1,161 @@
+"""runs, show, logs, cancel."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.cli.builders import RUN_ID, run_json, task_json
+from tests.unit.cli.conftest import Maestro
+from tests.unit.client.fake_api import FakeApi, problem
+
+RUN = f"/workflow-runs/{RUN_ID}"
+LINES = [
+    {"id": 1, "task_key": "read", "message": "hello\x1b[2J"},
+    {"id": 2, "task_key": "each", "map_index": 4, "message": "two\nlines", "stream": "stderr"},
+]
+
+
+def test_runs_are_listed_with_what_went_wrong(api: FakeApi, maestro: Maestro):
+    api.on_list("/workflow-runs", [run_json("failed", error_message="read: exit\x07 2\nmore"), run_json("running")])
+
+    result = maestro("runs", "--status", "failed", "--workflow", "flights", "--limit", "1")
+
+    header, row = result.stdout.splitlines()
+    assert header.split() == ["RUN", "WORKFLOW", "STATUS", "CREATED", "DURATION"]
+    assert row.startswith(f"{RUN_ID}  flights v3  failed  ")
+    assert row.endswith(r"12.3s     read: exit\x07 2")
+    assert api.requests[0].query == {"status": "failed", "workflow": "flights", "limit": "1"}
+
+
+def test_runs_as_json_are_one_document(api: FakeApi, maestro: Maestro):
+    api.on_list("/workflow-runs", [run_json("running")])
+
+    assert json.loads(maestro("runs", "--json").stdout) == [run_json("running")]
+
+
+def test_no_runs_are_told_apart_from_no_runs_that_match(api: FakeApi, maestro: Maestro):
+    api.on_list("/workflow-runs", [])
+
+    assert maestro("runs").stderr == "No runs yet. `maestro run NAME` starts one.\n"
+    assert maestro("runs", "--status", "failed").stderr == "No such runs.\n"
+
+
+def test_show_prints_the_run_its_tasks_and_its_outputs(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json(inputs={"day": "2026-01-31"}, outputs={"report": "# Late\n\nAA\n"}))
+    api.on_list(f"{RUN}/task-executions", [task_json("read"), task_json("report", needs=("read",))])
+
+    result = maestro("show", RUN_ID)
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "flights version 3  succeeded\n"
+        f"run       {RUN_ID}\n"
+        "created   2026-01-02 03:04:05Z\n"
+        "started   2026-01-02 03:04:05Z\n"
+        "finished  2026-01-02 03:04:17Z\n"
+        "duration  12.3s\n"
+        'inputs: {"day": "2026-01-31"}\n'
+        "\n"
+        "TASK    STATUS     DURATION\n"
+        "read    succeeded  12.3s\n"
+        "report  succeeded  12.3s\n"
+        "\n"
+        "Run succeeded in 12.3s. 2 tasks: 2 succeeded.\n"
+        "\n"
+        "report:\n"
+        "\n"
+        "# Late\n"
+        "\n"
+        "AA\n"
+        "\n"
+    )
+
+
+def test_show_as_json_is_the_run_with_its_tasks(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json("running"))
+    api.on_list(f"{RUN}/task-executions", [task_json("read", "running")])
+
+    shown = json.loads(maestro("show", RUN_ID, "--json").stdout)
+
+    assert shown == {**run_json("running"), "task_executions": [task_json("read", "running")]}
+
+
+def test_show_of_a_big_run_says_how_many_tasks_it_leaves_out(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json("running"))
+    api.on_list(f"{RUN}/task-executions", [task_json(f"t{number}", "pending") for number in range(500)])
+
+    assert "… and 500 tasks more; --json lists all. 500 tasks: 500 pending.\n" in maestro("show", RUN_ID).stdout
+
+
+def test_run_that_does_not_exist_is_told_in_the_servers_words(api: FakeApi, maestro: Maestro):
+    api.on_turns("GET", RUN, problem(404, "run_not_found", "There is no such run."))
+
+    result = maestro("show", RUN_ID)
+
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no such run.\n")
+
+
+def test_logs_of_a_run_name_the_task_of_each_line(api: FakeApi, maestro: Maestro):
+    api.on_list(f"{RUN}/logs", LINES)
+
+    assert maestro("logs", RUN_ID).stdout == "read | hello\\x1b[2J\neach[4] | two\\x0alines\n"
+
+
+def test_logs_of_a_task_are_its_lines_alone(api: FakeApi, maestro: Maestro):
+    api.on_list(f"{RUN}/logs", LINES[:1])
+
+    assert maestro("logs", RUN_ID, "read").stdout == "hello\\x1b[2J\n"
+    assert api.requests[0].query["task_key"] == "read"
+
+
+def test_logs_as_json_are_a_document_a_line(api: FakeApi, maestro: Maestro):
+    api.on_list(f"{RUN}/logs", LINES)
+
+    assert [json.loads(line) for line in maestro("logs", RUN_ID, "--json").stdout.splitlines()] == LINES
+
+
+def test_silent_task_is_told_from_one_that_does_not_exist(api: FakeApi, maestro: Maestro):
+    api.on_list(f"{RUN}/task-executions", [task_json("read")])
+    api.on_list(f"{RUN}/logs", [])
+
+    silent = maestro("logs", RUN_ID, "read")
+    api.on_turns("GET", f"{RUN}/logs", problem(404, "task_not_found", "The run has no task 'raed'."))
+    unknown = maestro("logs", RUN_ID, "raed")
+
+    assert (silent.exit_code, silent.stdout, silent.stderr) == (0, "", "read has written nothing.\n")
+    assert unknown.exit_code == 1
+    assert unknown.stderr == (
+        f"Error: The run has no task 'raed'. Did you mean read? `maestro show {RUN_ID}` lists them.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("cancelled", f"Run {RUN_ID} is cancelled.\n"),
+        ("running", f"Run {RUN_ID} is being cancelled; tasks already running come to their end.\n"),
+    ],
+)
+def test_cancel_says_what_happens(api: FakeApi, maestro: Maestro, status: str, said: str):
+    api.on("POST", f"{RUN}/cancel", run_json(status))
+
+    assert maestro("cancel", RUN_ID).stdout == said
+
+
+def test_cancel_of_a_finished_run_is_refused_in_the_servers_words(api: FakeApi, maestro: Maestro):
+    api.on_turns("POST", f"{RUN}/cancel", problem(409, "run_already_finished", "The run is already succeeded."))
+
+    result = maestro("cancel", RUN_ID)
+
+    assert (result.exit_code, result.stderr) == (1, "Error: The run is already succeeded. (request req-1)\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "flights"), ("cancel", ""), ("logs",), ("runs", "--status", "done"), ("runs", "--workflow", "a/b")],
+)
+def test_wrong_usage_exits_with_2_and_asks_nothing(api: FakeApi, maestro: Maestro, arguments: tuple[str, ...]):
+    assert maestro(*arguments).exit_code == 2
+    assert api.requests == []

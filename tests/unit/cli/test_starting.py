@@ -1,0 +1,140 @@
+"""run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.builders import RUN_ID, run_json, task_json
+from tests.unit.cli.conftest import Maestro
+from tests.unit.client.fake_api import FakeApi, problem
+
+WORKFLOW = {
+    "id": "w1",
+    "name": "flights",
+    "version": 3,
+    "inputs": {"day": {"type": "string"}, "limit": {"type": "integer"}},
+}
+STARTED = f"Started run {RUN_ID} of flights version 3.\n"
+
+
+@pytest.fixture(autouse=True)
+def workflow(api: FakeApi) -> FakeApi:
+    api.on("GET", "/workflows/flights", WORKFLOW)
+    api.on("POST", "/workflows/flights/runs", run_json("running"), status=201)
+    return api
+
+
+@pytest.fixture
+def flow(directory: Path) -> Path:
+    file = directory / "flow.yaml"
+    file.write_text("name: flights\n")
+    return file
+
+
+def test_named_workflow_is_run_with_inputs_of_its_types(api: FakeApi, maestro: Maestro):
+    result = maestro("run", "flights", "--input", "day=2026", "-i", "limit=20")
+
+    assert result.stdout == f"{STARTED}Watch it: maestro show {RUN_ID} --follow\n"
+    assert api.asked("/workflows/flights/runs")[0].document == {"inputs": {"day": "2026", "limit": 20}}
+
+
+def test_input_flags_come_before_the_inputs_file(api: FakeApi, maestro: Maestro):
+    maestro("run", "flights", "--inputs-file", "-", "--input", "limit=2", stdin="day: 2026-01-31\nlimit: 1\n")
+
+    assert api.requests[-1].document == {"inputs": {"day": "2026-01-31", "limit": 2}}
+
+
+def test_inputs_are_read_as_the_types_of_the_version_asked_for(api: FakeApi, maestro: Maestro):
+    old = {"number": 1, "definition": {"inputs": {"limit": {"type": "string"}}}}
+    api.on_list("/workflows/flights/versions", [{"number": 3}, {"number": 2}, old])
+
+    maestro("run", "flights", "--version", "1", "--input", "limit=20")
+
+    assert api.requests[-1].document == {"inputs": {"limit": "20"}, "version": 1}
+
+
+@pytest.mark.parametrize(("status", "news"), [(201, "new"), (200, "unchanged")])
+def test_file_is_applied_and_the_version_it_holds_is_run(
+    api: FakeApi, maestro: Maestro, flow: Path, status: int, news: str
+):
+    api.on("POST", "/workflows", WORKFLOW, status=status)
+
+    result = maestro("run", str(flow))
+
+    assert result.stdout.startswith(f"Applied flights version 3 ({news}).\n{STARTED}")
+    assert api.requests[-1].document == {"inputs": {}, "version": 3}
+
+
+def test_json_is_the_run_alone(api: FakeApi, maestro: Maestro, flow: Path):
+    api.on("POST", "/workflows", WORKFLOW, status=201)
+
+    assert json.loads(maestro("run", str(flow), "--json").stdout) == run_json("running")
+
+
+def test_following_shows_the_run_to_its_end(api: FakeApi, maestro: Maestro):
+    api.on("GET", f"/workflow-runs/{RUN_ID}", run_json("succeeded", outputs={"worst": "AA"}))
+    api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
+
+    result = maestro("run", "flights", "--follow")
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"{STARTED}read: succeeded in 12.3s\nRun succeeded in 12.3s. 1 task: 1 succeeded.\n\nworst: AA\n"
+    )
+
+
+def test_unknown_name_is_answered_with_the_nearest(api: FakeApi, maestro: Maestro):
+    api.on_list("/workflows", [WORKFLOW])
+
+    result = maestro("run", "flight")
+
+    assert result.exit_code == 1
+    assert "There is no workflow 'flight'. Did you mean flights?" in result.stderr
+
+
+def test_file_that_does_not_exist_is_not_taken_for_a_name(api: FakeApi, maestro: Maestro):
+    result = maestro("run", "gone.yaml")
+
+    assert result.stderr == "Error: gone.yaml cannot be read: No such file or directory.\n"
+    assert api.requests == []
+
+
+def test_refused_inputs_are_listed(api: FakeApi, maestro: Maestro):
+    errors = [
+        {"path": "day", "code": "required", "message": "is missing"},
+        {"path": "limit", "code": "type", "message": "must be an integer"},
+    ]
+    api.on_turns("POST", "/workflows/flights/runs", problem(422, "inputs_invalid", "2 problems", errors=errors))
+
+    result = maestro("run", "flights")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "day: is missing [required]\nlimit: must be an integer [type]\nError: 2 problems; nothing was done.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("flights", "--input", "limit=x"), "Input 'limit' is of type integer; 'x' is not."),
+        (("flights", "--input", "limt=3"), "Did you mean limit? Its inputs: day, limit."),
+        (("flights", "--input", "limit"), "--input needs the form name=value"),
+        (("a/b",), "'a/b' is no workflow name"),
+        (("flow.yaml", "--version", "2"), "--version goes with a workflow's NAME"),
+        (("-", "--inputs-file", "-"), "Standard input can be the definition or the inputs, not both."),
+        (("flights", "--version", "0"), "'--version'"),
+        ((), "Missing argument 'NAME|FILE'"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_starts_nothing(
+    api: FakeApi, maestro: Maestro, flow: Path, arguments: tuple[str, ...], message: str
+):
+    result = maestro("run", *arguments)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert [request for request in api.requests if request.method == "POST"] == []

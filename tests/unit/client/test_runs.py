@@ -1,0 +1,54 @@
+"""The run routes: what is sent, and what comes back as values."""
+
+from __future__ import annotations
+
+import datetime
+
+from maestro.client import Client
+from tests.unit.client.fake_api import FakeApi
+
+RUN = {"id": "r1", "workflow": "flights", "version": 1, "status": "failed", "error_message": "no"}
+TASK = {"id": 1, "run": "r1", "task_key": "read", "status": "running", "needs": None, "attempt": 2}
+
+
+def test_runs_are_filtered_by_the_server(api: FakeApi, client: Client):
+    api.on_list("/workflow-runs", [RUN])
+    moment = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+
+    runs = list(client.runs.iterate(status="failed", workflow="flights", created_after=moment, page_size=7))
+
+    assert [run.id for run in runs] == ["r1"]
+    assert api.requests[0].query == {
+        "status": "failed",
+        "workflow": "flights",
+        "created_after": "2026-01-02T00:00:00+00:00",
+        "limit": "7",
+    }
+
+
+def test_task_executions_say_whether_they_are_finished_or_active(api: FakeApi, client: Client):
+    api.on_list("/workflow-runs/r1/task-executions", [TASK, {**TASK, "task_key": "clean", "status": "skipped"}])
+
+    running, skipped = client.runs.iterate_task_executions("r1")
+
+    assert (running.is_active, running.is_finished, running.needs) == (True, False, ())
+    assert (skipped.is_active, skipped.is_finished) == (False, True)
+
+
+def test_logs_are_asked_for_one_task_after_a_line(api: FakeApi, client: Client):
+    line = {"id": 8, "task_key": "read", "message": "hello", "stream": "stderr"}
+    api.on_list("/workflow-runs/r1/logs", [line])
+
+    lines = list(client.runs.iterate_logs("r1", task_key="read", after="7"))
+
+    assert [(each.message, each.stream) for each in lines] == [("hello", "stderr")]
+    assert api.requests[0].query == {"task_key": "read", "after": "7", "limit": "200"}
+
+
+def test_cancel_posts_nothing_and_returns_the_run(api: FakeApi, client: Client):
+    api.on("POST", "/workflow-runs/r1/cancel", RUN)
+
+    run = client.runs.cancel("r1")
+
+    assert api.requests[0].body == b""
+    assert run.is_finished
