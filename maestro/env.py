@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -64,12 +63,7 @@ class Environment(BaseSettings):
     task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("examples",),
         alias="MAESTRO_TASK_MODULES",
-        description="Python modules, with all below them, whose functions `uses: python` may call, separated by commas.",
-    )
-    static_root: Path = Field(
-        default=Path("staticfiles"),
-        alias="MAESTRO_STATIC_ROOT",
-        description="Where `collectstatic` puts files for a web server in front of the API.",
+        description="Python modules, with all below them, that `uses: python` may call, separated by commas.",
     )
 
     @field_validator("allowed_hosts", "task_modules", mode="before")

@@ -44,11 +44,11 @@ def definition(tasks, *, name="test", **more):
     } | more
 
 
-def start_run(actor: Actor, tasks, *, inputs=None, **more) -> WorkflowRun:
+def start_run(actor: Actor, tasks, *, given=None, **more) -> WorkflowRun:
     """Apply a definition and start it."""
     document = Document.of(definition(tasks, **more))
     workflow = catalog.apply_definition(actor=actor, document=document).workflow
-    return runs.start_run(actor=actor, reference=str(workflow.id), inputs=inputs or {})
+    return runs.start_run(actor=actor, reference=str(workflow.id), inputs=given or {})
 
 
 def wait_for_end(run_id: UUID, seconds: float = 30) -> WorkflowRun:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import django
 import pytest
 
 from maestro.embedded import postgres, valkey
@@ -24,6 +25,8 @@ os.environ |= {
     "MAESTRO_SECRET_KEY": _secrets.django_secret_key.get_secret_value(),
     "MAESTRO_HOME": str(HOME.path),
 }
+# Test modules import models when they are collected.
+django.setup()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from maestro.embedded.program import Program, StopStep
 from maestro.embedded.record import Ports, urls_of
 
 PROBE_TIMEOUT_SECONDS = 5.0
+# Django's system checks load the whole API; one of the three Celery processes doing so at each start is enough.
+CHECKED_BY_WORKER = {"CELERY_SKIP_CHECKS": "true"}
 
 
 def environment(home: Home, ports: Ports, secrets: Secrets, *, component: str) -> Mapping[str, str]:
@@ -90,7 +92,7 @@ def beat(home: Home, ports: Ports, secrets: Secrets) -> Program:
     return Program(
         name="beat",
         command=_celery("beat", "-s", str(home.beat_schedule), "--pidfile="),
-        environment=environment(home, ports, secrets, component="beat"),
+        environment={**environment(home, ports, secrets, component="beat"), **CHECKED_BY_WORKER},
         ready_text="LocalTime ->",
     )
 
@@ -107,6 +109,7 @@ def flower(home: Home, ports: Ports, secrets: Secrets) -> Program:
         command=_celery("flower", f"--address={HOST}", f"--port={ports.flower}"),
         environment={
             **environment(home, ports, secrets, component="flower"),
+            **CHECKED_BY_WORKER,
             "FLOWER_BASIC_AUTH": f"admin:{password}",
             "FLOWER_PERSISTENT": "false",
         },

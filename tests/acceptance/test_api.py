@@ -1,8 +1,10 @@
 """The REST API over HTTP, as a client uses it."""
 
+import json
 import time
 import uuid
 
+import psycopg
 import pytest
 import requests
 
@@ -64,7 +66,9 @@ def test_other_paths_refuse_unknown_host_names(stack):
 
 
 def test_same_content_is_unchanged_whether_json_or_yaml(stack, name):
-    first = stack.request("POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": "application/yaml"})
+    first = stack.request(
+        "POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": "application/yaml"}
+    )
     value = {"tasks": {"only": {"uses": "noop"}}, "name": name, "schema_version": 1}
     second = stack.request("POST", "/workflows", json={"definition": value})
     third = stack.request("POST", "/workflows", json={"definition": YAML.format(name=name) + "# a comment\n"})
@@ -101,7 +105,9 @@ def test_invalid_definition_is_refused_with_every_problem_and_its_place(stack, n
     problem = refused.json()
     assert problem["code"] == "definition_invalid"
     assert {(error["path"], error["line"]) for error in problem["errors"]} == {
-        ("tasks.a.uses", 4), ("tasks.a.needs[0]", 4), ("tasks.c.nedes", 5),
+        ("tasks.a.uses", 4),
+        ("tasks.a.needs[0]", 4),
+        ("tasks.c.nedes", 5),
     }
     assert stack.request("GET", f"/workflows/{name}").status_code == 404
 
@@ -120,7 +126,16 @@ def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
     finished = ended(stack, run["id"])
 
     assert set(run) == {
-        "id", "workflow", "version", "status", "reason", "inputs", "outputs", "error_message", "created_at", "started_at",
+        "id",
+        "workflow",
+        "version",
+        "status",
+        "reason",
+        "inputs",
+        "outputs",
+        "error_message",
+        "created_at",
+        "started_at",
         "finished_at",
     }
     assert (finished["status"], finished["outputs"]) == ("succeeded", {"said": "hello Ada\n"})
@@ -157,10 +172,29 @@ def test_task_executions_come_in_topological_order_with_all_fields(stack, name, 
 
     assert [row["task_key"] for row in rows] == ["greet", "after"]
     assert set(rows[0]) == {
-        "id", "run", "task_key", "map_index", "kind", "status", "reason", "attempt", "needs", "output", "error_message",
-        "created_at", "queued_at", "started_at", "finished_at", "worker",
+        "id",
+        "run",
+        "task_key",
+        "map_index",
+        "kind",
+        "status",
+        "reason",
+        "attempt",
+        "needs",
+        "output",
+        "error_message",
+        "created_at",
+        "queued_at",
+        "started_at",
+        "finished_at",
+        "worker",
     }
-    assert (rows[1]["needs"], rows[1]["status"], rows[1]["attempt"], rows[1]["kind"]) == (["greet"], "succeeded", 1, "noop")
+    assert (rows[1]["needs"], rows[1]["status"], rows[1]["attempt"], rows[1]["kind"]) == (
+        ["greet"],
+        "succeeded",
+        1,
+        "noop",
+    )
 
 
 def test_logs_are_read_in_order_and_from_a_line_on(stack, name):
@@ -205,7 +239,10 @@ def test_runs_are_filtered_and_paged(stack, name, workflow):
 
     assert [run["id"] for run in first["results"] + rest["results"]] == list(reversed(runs))
     assert rest["next"] is None
-    assert stack.request("GET", f"/workflow-runs?workflow={name}&created_before=2020-01-01T00:00:00Z").json()["results"] == []
+    assert (
+        stack.request("GET", f"/workflow-runs?workflow={name}&created_before=2020-01-01T00:00:00Z").json()["results"]
+        == []
+    )
 
 
 @pytest.mark.parametrize("parameter", ["status=done", "limit=0", "limit=1000", "colour=red", "created_after=yesterday"])
@@ -259,7 +296,9 @@ def test_missing_key_is_401(stack):
     assert requests.get(f"{stack.url}/api/v1/workflows", timeout=5).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/workflows/none-such", f"/workflow-runs/{uuid.uuid4()}", "/nothing", "/workflow-runs/7"])
+@pytest.mark.parametrize(
+    "path", ["/workflows/none-such", f"/workflow-runs/{uuid.uuid4()}", "/nothing", "/workflow-runs/7"]
+)
 def test_what_does_not_exist_is_404(stack, path):
     answer = stack.request("GET", path)
 
@@ -310,16 +349,19 @@ def test_admin_asks_for_a_sign_in_and_accepts_the_generated_password(stack):
 
 
 def test_calls_are_recorded_under_their_route(stack, name, workflow):
-    import psycopg
-
     run_of(stack, name)
-    time.sleep(2.5)
-    secrets = __import__("json").loads((stack.home / "secrets.json").read_text())
-    port = __import__("json").loads((stack.home / "state.json").read_text())["ports"]["postgres"]
-    with psycopg.connect(
-        host="127.0.0.1", port=port, user="maestro", password=secrets["maestro_password"], dbname="maestro"
-    ) as connection:
-        endpoints = {row[0] for row in connection.execute("SELECT DISTINCT endpoint FROM api_requests")}
 
-    assert "/api/v1/workflows/<str:reference>/runs" in endpoints
+    deadline = time.monotonic() + 10
+    while "/api/v1/workflows/<str:reference>/runs" not in (endpoints := recorded_endpoints(stack)):
+        assert time.monotonic() < deadline, endpoints
+        time.sleep(0.2)
     assert not any(name in endpoint for endpoint in endpoints)
+
+
+def recorded_endpoints(stack):
+    password = json.loads((stack.home / "secrets.json").read_text())["maestro_password"]
+    port = json.loads((stack.home / "state.json").read_text())["ports"]["postgres"]
+    with psycopg.connect(
+        host="127.0.0.1", port=port, user="maestro", password=password, dbname="maestro"
+    ) as connection:
+        return {row[0] for row in connection.execute("SELECT DISTINCT endpoint FROM api_requests")}

@@ -12,7 +12,9 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 def test_example_runs_to_success_within_half_a_minute(stack, example):
     started = time.monotonic()
 
-    finished = stack.run("run", str(example.relative_to(Path.cwd()) if example.is_relative_to(Path.cwd()) else example), "--follow")
+    finished = stack.run(
+        "run", str(example.relative_to(Path.cwd()) if example.is_relative_to(Path.cwd()) else example), "--follow"
+    )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "succeeded" in finished.stdout

@@ -1,13 +1,15 @@
 """Whole runs through real workers: what they come to, whatever happens to their messages."""
 
+import time
+
 import pytest
 
+from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from workflows.dispatch import lost_messages, recovery
 from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
-from maestro.core import sql
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -28,7 +30,13 @@ def test_diamond_runs_every_task_once(actor):
 
 
 def test_task_starts_when_its_own_needs_are_done_not_a_whole_level(actor):
-    tasks = {"a": "", "slow": {"with": {"duration": "2s"}, "needs": ["a"]}, "quick": "a", "after": "quick", "end": "after slow"}
+    tasks = {
+        "a": "",
+        "slow": {"with": {"duration": "2s"}, "needs": ["a"]},
+        "quick": "a",
+        "after": "quick",
+        "end": "after slow",
+    }
 
     run = run_to_end(actor, tasks)
 
@@ -43,7 +51,18 @@ def test_task_starts_when_its_own_needs_are_done_not_a_whole_level(actor):
         {"a": "", "b": "a", "c": "a", "x": "b", "d": "b c", "e": "x d"},
         {f"t{i}": f"t{i - 1}" if i else "" for i in range(30)},
         {"a": ""} | {f"m{i}": "a" for i in range(40)} | {"j": " ".join(f"m{i}" for i in range(40)), "k": "j"},
-        {"a": "", "b": "a", "c": "a", "b1": "b", "b2": "b", "bj": "b1 b2", "d": "bj c", "d1": "d", "d2": "d", "e": "d1 d2"},
+        {
+            "a": "",
+            "b": "a",
+            "c": "a",
+            "b1": "b",
+            "b2": "b",
+            "bj": "b1 b2",
+            "d": "bj c",
+            "d1": "d",
+            "d2": "d",
+            "e": "d1 d2",
+        },
         {f"r{i}": "" for i in range(5)},
         {"a": "", "b": "a", "d": "a b"},
     ],
@@ -70,14 +89,10 @@ def test_failure_skips_what_follows_and_names_its_cause_in_the_run(actor):
 def test_condition_that_is_false_skips_the_task_without_failing_the_run(actor):
     tasks = {"a": {"if": "${{ inputs.go }}"}, "b": "a", "c": {"needs": ["a"], "run_if": "none_failed"}}
 
-    run = run_to_end(actor, tasks, inputs={"go": False}, **{"name": "condition"} | _inputs(go={"type": "boolean"}))
+    run = run_to_end(actor, tasks, given={"go": False}, inputs={"go": {"type": "boolean"}})
 
     assert statuses(run.id) == {"a": "skipped (condition)", "b": "skipped (upstream_skipped)", "c": "succeeded"}
     assert run.status == "succeeded"
-
-
-def _inputs(**schemas):
-    return {"inputs": schemas}
 
 
 def test_early_join_starts_before_the_slow_need_ends(actor):
@@ -115,16 +130,18 @@ def test_outputs_flow_from_task_to_task_and_out_of_the_run(actor):
     run = run_to_end(
         actor,
         tasks,
-        inputs={"who": "Ada"},
+        given={"who": "Ada"},
+        inputs={"who": {"type": "string"}},
         outputs={"size": "${{ size(tasks.b.output) }}", "text": "for ${{ tasks.a.output.who }}"},
-        **_inputs(who={"type": "string"}),
     )
 
     assert (run.status, run.outputs) == ("succeeded", {"size": 3, "text": "for Ada"})
 
 
 def test_expression_that_fails_at_run_time_fails_its_task_and_is_named(actor):
-    run = run_to_end(actor, {"a": {"with": {"output": {}}}, "b": {"needs": ["a"], "with": {"output": "${{ tasks.a.output.x }}"}}})
+    run = run_to_end(
+        actor, {"a": {"with": {"output": {}}}, "b": {"needs": ["a"], "with": {"output": "${{ tasks.a.output.x }}"}}}
+    )
 
     assert statuses(run.id) == {"a": "succeeded", "b": "failed"}
     assert "tasks.a.output.x" in run.error_message
@@ -157,7 +174,9 @@ def test_finished_run_cannot_be_cancelled(actor):
 
 
 def test_tasks_whose_messages_were_lost_are_sent_again(actor, broker, worker):
-    run = start_run(actor, {"block": {"with": {"duration": "1s"}}, "block2": {"with": {"duration": "1s"}}, "a": "", "b": "a"})
+    run = start_run(
+        actor, {"block": {"with": {"duration": "1s"}}, "block2": {"with": {"duration": "1s"}}, "a": "", "b": "a"}
+    )
     while broker.llen("maestro"):
         broker.delete("maestro")
     TaskExecution.objects.filter(run_id=run.id, status="queued").update(queued_at="2020-01-01T00:00:00Z")
@@ -180,8 +199,6 @@ def test_ready_task_that_nobody_queued_is_found_by_recovery(actor):
 
 
 def _wait_for(run_id, task_key, status):
-    import time
-
     deadline = time.monotonic() + 15
     while TaskExecution.objects.get(run_id=run_id, task_key=task_key).status != status:
         assert time.monotonic() < deadline, statuses(run_id)

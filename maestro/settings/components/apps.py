@@ -55,7 +55,6 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-STATIC_ROOT = ENVIRONMENT.static_root
 # One process serves its own static files straight from the installed packages: no collectstatic step before `maestro
 # up`.
 WHITENOISE_USE_FINDERS = True

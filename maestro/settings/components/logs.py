@@ -6,5 +6,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # No handlers of Django's own: one of them would mail the administrators.
+    "loggers": {"django": {"handlers": [], "propagate": True}, "django.request": {"level": "ERROR"}},
 }
