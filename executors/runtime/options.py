@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -20,7 +21,8 @@ class InvalidOptions(ValueError):
 def parse_options(model: type[OptionsT], raw_options: Mapping[str, JsonValue]) -> OptionsT:
     """Return the options as the kind's model; raises `InvalidOptions`."""
     try:
-        return model.model_validate(raw_options)
+        # As JSON, like the check when the definition is applied: strict mode takes a list for a tuple only there.
+        return model.model_validate_json(json.dumps(dict(raw_options)))
     except ValidationError as error:
         problems: dict[str, list[str]] = {}
         for detail in error.errors(include_url=False, include_input=False):

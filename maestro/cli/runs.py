@@ -103,7 +103,7 @@ def logs_command(client: Client, run_id: str, task_key: str | None, as_json: boo
 @json_option
 @connected
 def cancel_command(client: Client, run_id: str, as_json: bool) -> None:
-    """Cancel a run: tasks that have not begun will not begin."""
+    """Cancel a run: no further task begins, and running ones are asked to stop."""
     from maestro.cli import output
 
     run = client.runs.cancel(run_id)
@@ -112,7 +112,7 @@ def cancel_command(client: Client, run_id: str, as_json: bool) -> None:
     elif run.is_finished:
         click.echo(f"Run {run_id} is {output.status(run.status)}.")
     else:
-        click.echo(f"Run {run_id} is being cancelled; tasks already running come to their end.")
+        click.echo(f"Run {run_id} is being cancelled; running tasks are asked to stop.")
 
 
 def _print_run(run: Run) -> None:

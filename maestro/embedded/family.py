@@ -82,19 +82,19 @@ class Family:
         for pid in self._orphans():
             process_table.reap(pid)
 
-    def kill_orphans(self) -> bool:
+    async def end_orphans(self) -> None:
+        """Kill orphans until none is left, those too that appear because their parents are being killed."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._kill_orphans() and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _kill_orphans(self) -> bool:
         """Kill every orphan; tell whether there was one."""
         lost = self._orphans()
         for pid in lost:
             process_table.send(pid, signal.SIGKILL)
             process_table.reap(pid)
         return bool(lost)
-
-    async def end_orphans(self) -> None:
-        """Kill orphans until none is left, those too that appear because their parents are being killed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.kill_orphans() and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_SECONDS)
 
     def _orphans(self) -> list[int]:
         """Return the adopted children; none while a birth is under way, since its pid is not known yet."""

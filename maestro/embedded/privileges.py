@@ -13,6 +13,7 @@ from maestro.embedded.errors import HomeUnusable, NoUnprivilegedUser
 
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 PREFERRED_USERS = ("postgres", "nobody")
 
 
@@ -88,7 +89,8 @@ def _capability(user: str, paths: Sequence[Path]) -> int:
     """Choose the weaker of the two capabilities that pass closed directories."""
     held = _held_capabilities()
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
-        if held >> capability & 1:
+        # Keeping it also takes the right to set the process's own security bits.
+        if held >> capability & 1 and held >> CAP_SETPCAP & 1:
             return capability
     raise NoUnprivilegedUser(
         f"PostgreSQL does not run as root, and user {user} cannot reach {' or '.join(map(str, paths))}. "

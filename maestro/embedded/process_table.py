@@ -8,7 +8,7 @@ import signal
 from collections.abc import Collection
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 SAME_BIRTH_SECONDS = 2.0
 """The kernel counts from boot; setting the clock moves the birth it reports by a little."""

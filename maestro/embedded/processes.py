@@ -138,7 +138,7 @@ class SupervisedProcess:
             self._change(ProcessStatus.RESTARTING)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
-            self._family.kill_orphans()
+            await self._family.end_orphans()
         self._change(ProcessStatus.STOPPED)
 
     async def _run(self) -> int:

@@ -59,7 +59,7 @@ def api(home: Home, ports: Ports, secrets: Secrets) -> Program:
         command=(
             *(sys.executable, "-m", "uvicorn", "maestro.asgi:application", "--host", HOST, "--port", str(ports.api)),
             # A browser that keeps a stream open must not hold up the stop.
-            *("--no-access-log", "--timeout-graceful-shutdown", "3"),
+            *("--no-access-log", "--lifespan", "off", "--timeout-graceful-shutdown", "3"),
         ),
         environment=environment(home, ports, secrets, component="api"),
         is_ready=is_ready,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from cel_expr_python import cel
 from workflows.definition.cel_messages import explain_compilation, explain_evaluation
 from workflows.definition.cel_references import ROOTS, Reference, Root, find_references
 from workflows.definition.problems import suggestion
-from workflows.definition.values import MAX_DEPTH, JsonValue, describe, is_deeper_than, is_int64, text_fault
+from workflows.definition.values import MAX_DEPTH, JsonValue, describe, is_deeper_than, scalar_fault
 
-MAX_EXPRESSION_LENGTH = 10_000
 CACHED_EXPRESSIONS = 4_096
 
 _PLAIN_PATH = re.compile(r"\s*(inputs|tasks|run)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*")
@@ -57,8 +55,6 @@ class Expression(Protocol):
 @functools.lru_cache(maxsize=CACHED_EXPRESSIONS)
 def compile_expression(text: str) -> Expression:
     """Compile the text between `${{` and `}}`. Raises ExpressionRefused."""
-    if len(text) > MAX_EXPRESSION_LENGTH:
-        raise ExpressionRefused(f"it is longer than {MAX_EXPRESSION_LENGTH:,} characters; do that work in a task")
     if not text.strip():
         raise ExpressionRefused("it is empty")
     plain = _PLAIN_PATH.fullmatch(text)
@@ -179,20 +175,6 @@ def _narrowness(reference: Reference) -> tuple[bool, bool]:
 def _as_json(value: object) -> JsonValue:
     """Turn a value of CEL into one of JSON. Raises EvaluationFailed when there is none."""
     match value:
-        case None | bool():
-            return value
-        case str():
-            if fault := text_fault(value):
-                raise EvaluationFailed(f"it yields text that {fault[1]}")
-            return value
-        case int():
-            if not is_int64(value):
-                raise EvaluationFailed("it yields a whole number beyond 64 bits")
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise EvaluationFailed("it yields a number that is not finite, which JSON cannot express")
-            return value
         case list():
             return [_as_json(member) for member in value]
         case dict():
@@ -202,14 +184,17 @@ def _as_json(value: object) -> JsonValue:
         case datetime.timedelta():
             return _duration_text(value)
         case bytes() | bytearray():
-            raise EvaluationFailed("it yields bytes, which JSON cannot express; turn them into text with string()")
-        case _:
-            raise EvaluationFailed("it yields a type, not a value")
+            raise EvaluationFailed("its value is bytes, which JSON cannot express; turn them into text with string()")
+        case cel.Type():
+            raise EvaluationFailed("its value is a type, which JSON cannot express")
+    if fault := scalar_fault(value):
+        raise EvaluationFailed(f"its value {fault[1]}")
+    return value
 
 
 def _as_key(key: object) -> str:
     if not isinstance(key, str):
-        raise EvaluationFailed(f"it yields a mapping with a key that is {describe(key)}; keys must be text")
+        raise EvaluationFailed(f"its value is a mapping with a key that is {describe(key)}; keys must be text")
     return cast("str", _as_json(key))
 
 

@@ -1,4 +1,4 @@
-"""What the CEL runtime says, in plain words. It writes for people who know its C++ sources; users have not read them."""
+"""What the CEL runtime says, in plain words: it writes for people who know its C++ sources, not for our users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INDEX = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
 
 _LONGEST = 300
 _TOO_NESTED = "it nests more than 32 levels deep; do part of the work in a task"
-_OPERATORS = {"@in": "in", "_[_]": "[ ]", "_?_:_": "? :"}
+_OPERATORS = {"_[_]": "[ ]", "_?_:_": "? :"}
 _TYPES = {
     "bool": "true or false",
     "bytes": "bytes",
@@ -44,6 +44,7 @@ _NEEDED = {
     "<iter_range>": "macros such as map, filter, all and exists need a list or a mapping",
     "_&&_": "`&&` needs true or false on both sides",
     "_||_": "`||` needs true or false on both sides",
+    "@in": "`in` needs a list or a mapping on its right",
     "!_": "`!` needs true or false",
 }
 _FIXED = (
@@ -107,7 +108,7 @@ def _wrong_operands(name: str, types: list[str]) -> str:
         return _NEEDED[name]
     symbol = _OPERATORS.get(name, name.replace("_", "") if name.startswith(("_", "-_")) else name)
     words = [_TYPES.get(part.split("(")[0].split("<")[0], part) for part in types]
-    reason = f"`{symbol}` does not work on {' and '.join(words)}"
+    reason = f"`{symbol}` does not work on {' and '.join(words) or 'these values'}"
     is_mixed = {"a whole number", "a decimal number"} <= set(words) or ("text" in words and len(set(words)) > 1)
     return f"{reason}; convert one with int(), double() or string()" if is_mixed else reason
 

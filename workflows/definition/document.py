@@ -1,4 +1,4 @@
-"""A definition as it came in: JSON values, and where in the text each of them stands. What they mean is not known here."""
+"""A definition as it came in: JSON values, and where in the text each stands. What they mean is not known here."""
 
 from __future__ import annotations
 

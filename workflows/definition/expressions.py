@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from workflows.definition.cel import (
-    MAX_EXPRESSION_LENGTH,
     EvaluationFailed,
     Expression,
     ExpressionRefused,
@@ -24,6 +23,8 @@ from workflows.definition.problems import DefinitionInvalid, Path, Problem, dott
 from workflows.definition.values import JsonValue, describe
 
 OPENING, CLOSING = "${{", "}}"
+
+MAX_EXPRESSION_LENGTH = 10_000
 
 _LONGEST_SHOWN = 100
 
@@ -104,7 +105,8 @@ class Template:
     def render(self, scope: Mapping[str, JsonValue]) -> JsonValue:
         """Return the value with every expression replaced; what holds none is the same object as before.
 
-        `scope` has `inputs`, `tasks` (each with `output`, `status`, `error_message`) and `run`. Raises ExpressionFailed.
+        `scope` has `inputs`, `run` and `tasks` (each with `output`, `status`, `error_message`). Raises
+        ExpressionFailed.
         """
         return self.value if self.node is None else _render(self.node, scope)
 
@@ -153,21 +155,30 @@ def show_expression(source: str) -> str:
 def compile_template(value: JsonValue, path: Path = ()) -> Template:
     """Compile every expression in a JSON value. Raises DefinitionInvalid with all that are wrong."""
     problems: list[Problem] = []
-    expressions: list[Embedded] = []
-    node = _compile(value, path, expressions, problems)
+    template = compile_right_parts(value, path, problems)
     if problems:
         raise DefinitionInvalid(problems)
+    return template
+
+
+def compile_right_parts(value: JsonValue, path: Path, problems: list[Problem]) -> Template:
+    """Compile the expressions of a JSON value that can be compiled, and add what is wrong with the others."""
+    expressions: list[Embedded] = []
+    node = _compile(value, path, expressions, problems)
     return Template(value=value, node=node, expressions=tuple(expressions))
 
 
 def compile_condition(text: str, path: Path = ()) -> Condition:
     """Compile the value of `if:`, which is exactly one expression. Raises DefinitionInvalid."""
-    parts = _split(text.strip(), path)
+    problems: list[Problem] = []
+    parts = _split(text.strip(), path, problems)
+    if problems:
+        raise DefinitionInvalid(problems)
     if len(parts) != 1 or isinstance(parts[0], str):
         message = f'must be exactly one expression, such as "{OPENING} size(tasks.load.output) > 0 {CLOSING}"'
         raise DefinitionInvalid([Problem(code="bad_expression", path=path, message=message)])
     if not parts[0].expression.can_be_true_or_false:
-        message = f"`{parts[0].expression.text}` is never true or false; compare it with something"
+        message = f"`{show_expression(parts[0].expression.text)}` is never true or false; compare it with something"
         raise DefinitionInvalid([Problem(code="bad_expression", path=path, message=message)])
     return Condition(embedded=parts[0])
 
@@ -191,25 +202,22 @@ def _compile(value: JsonValue, path: Path, expressions: list[Embedded], problems
     return _Container(value, nodes) if nodes else None
 
 
-def _compile_text(text: str, path: Path, expressions: list[Embedded], problems: list[Problem]) -> _Node | None:
-    try:
-        parts = _split(text, path)
-    except DefinitionInvalid as error:
-        problems.extend(error.problems)
-        return None
+def _compile_text(text: str, path: Path, expressions: list[Embedded], problems: list[Problem]) -> _Node:
+    parts = _split(text, path, problems)
     expressions.extend(part for part in parts if isinstance(part, Embedded))
     return parts[0] if len(parts) == 1 and isinstance(parts[0], Embedded) else _Text(parts)
 
 
-def _split(text: str, path: Path) -> _Parts:
-    """Cut a text into plain text and expressions. Raises DefinitionInvalid with every bad expression."""
+def _split(text: str, path: Path, problems: list[Problem]) -> _Parts:
+    """Cut a text into plain text and expressions."""
     parts: list[str | Embedded] = []
-    problems: list[Problem] = []
     position = 0
     while (start := text.find(OPENING, position)) >= 0:
         end = _closing(text, start + len(OPENING))
         if end is None:
             message = f"an expression opens with `{OPENING}` but does not close with `{CLOSING}`"
+            if len(text) - start > MAX_EXPRESSION_LENGTH:
+                message += f" within {MAX_EXPRESSION_LENGTH:,} characters"
             problems.append(Problem(code="bad_expression", path=path, message=message))
             break
         source = text[start + len(OPENING) : end]
@@ -219,15 +227,13 @@ def _split(text: str, path: Path) -> _Parts:
             message = f"`{show_expression(source)}`: {error}"
             problems.append(Problem(code="bad_expression", path=path, message=message))
         position = end + len(CLOSING)
-    if problems:
-        raise DefinitionInvalid(problems)
     return tuple(part for part in (*parts, text[position:]) if part != "")
 
 
 def _closing(text: str, start: int) -> int | None:
     """Return where the `}}` stands that ends an expression: not in a string, a comment or a map of its own."""
     depth = 0
-    limit = start + MAX_EXPRESSION_LENGTH + len(CLOSING) + 1
+    limit = start + MAX_EXPRESSION_LENGTH + 1
     for token in _TOKEN.finditer(text, start, limit):
         if token["open"]:
             depth += 1

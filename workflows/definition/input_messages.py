@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -55,56 +55,62 @@ _PLAIN: dict[str, tuple[str, str]] = {
 
 def explain(error: ValidationError, path: Path) -> Problem:
     """Return an error of the validator as a problem of ours. `path` is where the validated value stands."""
-    keyword = str(error.validator)
+    keyword: Any = error.validator  # None for the schema `false`
+    wanted: Any = error.validator_value
     if keyword in _COMPUTED:
-        code, message = _COMPUTED[keyword](error)
+        code, message = _COMPUTED[keyword](wanted, error)
     elif keyword in _PLAIN:
-        code, message = _PLAIN[keyword][0], _PLAIN[keyword][1].format(_shown(error.validator_value))
-    elif error.validator is None:  # the schema `false`
+        code, template = _PLAIN[keyword]
+        message = template.format(_shown(wanted))
+    elif keyword is None:
         code, message = "not_allowed", "is not allowed here"
     else:
         code, message = "not_allowed", f"does not satisfy `{keyword}` of the schema"
     return Problem(code=code, path=(*path, *error.absolute_path), message=message)
 
 
-def _type(error: ValidationError) -> tuple[str, str]:
-    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    words = " or ".join(_TYPES[name] for name in wanted)
+def _type(wanted: Any, error: ValidationError) -> tuple[str, str]:
+    words = " or ".join(_TYPES[name] for name in (wanted if isinstance(wanted, list) else [wanted]))
     return "wrong_type", f"must be {words}, not {describe(error.instance)}"
 
 
-def _enum(error: ValidationError) -> tuple[str, str]:
-    allowed = error.validator_value
-    near = suggestion(error.instance, filter(_is_text, allowed)) if isinstance(error.instance, str) else ""
-    return "not_allowed", f"must be one of {', '.join(map(_shown, allowed))[:_LONGEST]}{near}"
+def _enum(allowed: Any, error: ValidationError) -> tuple[str, str]:
+    texts = [value for value in allowed if isinstance(value, str)]
+    near = suggestion(error.instance, texts) if isinstance(error.instance, str) else ""
+    return "not_allowed", f"must be one of {_listed(allowed)}{near}"
 
 
-def _format(error: ValidationError) -> tuple[str, str]:
-    return "wrong_format", f"must be {_FORMATS[error.validator_value]}"
+def _format(name: Any, error: ValidationError) -> tuple[str, str]:
+    return "wrong_format", f"must be {_FORMATS[name]}"
 
 
-def _required(error: ValidationError) -> tuple[str, str]:
-    missing = [name for name in error.validator_value if name not in error.instance]
-    return "missing_key", f"needs the key {', '.join(map(_shown, missing))}"
+def _required(names: Any, error: ValidationError) -> tuple[str, str]:
+    given: Any = error.instance
+    return "missing_key", f"needs the key {_listed([name for name in names if name not in given])}"
 
 
-def _additional(error: ValidationError) -> tuple[str, str]:
-    known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-    unknown = [name for name in error.instance if name not in known]
+def _additional(_allowed: Any, error: ValidationError) -> tuple[str, str]:
+    given: Any = error.instance
+    schema: Any = error.schema
+    known = schema.get("properties", {})
+    unknown = [name for name in given if name not in known]
     near = suggestion(unknown[0], known) if len(unknown) == 1 else ""
-    return "unknown_key", f"has the unknown key {', '.join(map(_shown, unknown))[:_LONGEST]}{near}"
+    return "unknown_key", f"has the unknown key {_listed(unknown)}{near}"
 
 
-def _is_text(value: JsonValue) -> bool:
-    return isinstance(value, str)
+def _listed(values: Iterable[JsonValue]) -> str:
+    return _cut(", ".join(map(_shown, values)))
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _shown(value: JsonValue) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-_COMPUTED: dict[str, Callable[[ValidationError], tuple[str, str]]] = {
+_COMPUTED: dict[str, Callable[[Any, ValidationError], tuple[str, str]]] = {
     "additionalProperties": _additional,
     "enum": _enum,
     "format": _format,

@@ -6,7 +6,6 @@ references, unevaluated members, and regular expressions beyond RE2. A keyword n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from referencing import Registry
 
+from workflows.definition import formats
 from workflows.definition.canonical import canonical_json
 from workflows.definition.cel import EvaluationFailed, matches_pattern
 from workflows.definition.input_messages import explain
@@ -28,9 +28,10 @@ MAX_SCHEMA_CHARACTERS = 64 * 1024
 _SUBSCHEMA = frozenset({"additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"})
 _SUBSCHEMA_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SUBSCHEMA_MAPPING = frozenset({"dependentSchemas", "properties"})
-_UNSUPPORTED = frozenset(
-    "$anchor $defs $dynamicAnchor $dynamicRef $id $ref $schema $vocabulary contentEncoding contentMediaType"
-    " contentSchema definitions patternProperties unevaluatedItems unevaluatedProperties".split()
+_UNSUPPORTED = (
+    *("$anchor", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "$vocabulary", "definitions"),
+    *("contentEncoding", "contentMediaType", "contentSchema"),
+    *("patternProperties", "unevaluatedItems", "unevaluatedProperties"),
 )
 
 
@@ -193,15 +194,14 @@ def _validate_uniqueness(
         yield ValidationError("uniqueItems")
 
 
-def _is_email(value: JsonValue) -> bool:
-    return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
-
-
-_Validator = validators.extend(
+_Validator = validators.extend(  # type: ignore[no-untyped-call]
     Draft202012Validator, {"pattern": _validate_pattern, "uniqueItems": _validate_uniqueness}
 )
 _FORMAT_CHECKER = FormatChecker(())
 _FORMAT_CHECKER.checkers = {
-    **{name: Draft202012Validator.FORMAT_CHECKER.checkers[name] for name in FORMATS},
-    "email": (_is_email, ()),
+    **{name: Draft202012Validator.FORMAT_CHECKER.checkers[name] for name in ("date", "ipv4", "ipv6", "uuid")},
+    "date-time": (formats.is_date_time, ()),
+    "email": (formats.is_email, ()),
+    "hostname": (formats.is_hostname, ()),
+    "uri": (formats.is_uri, ()),
 }

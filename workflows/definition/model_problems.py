@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import get_args
 
 from pydantic import ValidationError
@@ -14,8 +15,12 @@ from workflows.definition.problems import Path, Problem, suggestion
 from workflows.definition.values import JsonValue, describe
 
 MISSING_KEY = "missing_key"
+TOO_LONG = "too_long"
+TOO_SHORT = "too_short"
 UNKNOWN_KEY = "unknown_key"
+WRONG_TYPE = "wrong_type"
 
+_KEY_MARKER = "[key]"
 _BUILT_IN = frozenset(get_args(ErrorType))
 _EXPECTED_TYPES = {
     "bool_parsing": "true or false",
@@ -61,31 +66,59 @@ _CONSTRAINTS = {
     "less_than_equal": ("out_of_range", "must be at most {le}"),
     "multiple_of": ("out_of_range", "must be a multiple of {multiple_of}"),
     "finite_number": ("out_of_range", "must be a finite number"),
-    "string_too_short": ("too_short", "must have at least {min_length} characters"),
-    "string_too_long": ("too_long", "must have at most {max_length} characters"),
+    "string_too_short": (TOO_SHORT, "must have at least {min_length} characters"),
+    "string_too_long": (TOO_LONG, "must have at most {max_length} characters"),
     "string_pattern_mismatch": ("wrong_format", "must match the pattern {pattern}"),
-    "too_short": ("too_short", "must have at least {min_length} entries, not {actual_length}"),
-    "too_long": ("too_long", "must have at most {max_length} entries, not {actual_length}"),
+    "too_short": (TOO_SHORT, "must have at least {min_length:,} entries; it has {length:,}"),
+    "too_long": (TOO_LONG, "must have at most {max_length:,} entries; it has {length:,}"),
     "value_error": ("invalid_value", "{error}"),
     "assertion_error": ("invalid_value", "{error}"),
 }
 
 
-def read_errors(error: ValidationError, value: JsonValue, *, prefix: Path = ()) -> Iterator[tuple[Problem, JsonValue]]:
-    """Yield each error as a problem, with the value that offends. `value` is what was validated; it stands at `prefix`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One error of pydantic."""
+
+    problem: Problem
+    """The error in our words."""
+    offending: JsonValue
+    """The value it is about."""
+    union: Path | None
+    """Where the choice between alternatives stands that the error belongs to; None when there is no choice."""
+    alternative: str | int | None
+    """Which of the alternatives."""
+
+
+def read_errors(error: ValidationError, value: JsonValue, *, prefix: Path = ()) -> Iterator[Finding]:
+    """Yield each error. What was validated, `value`, stands at `prefix`."""
     for details in error.errors(include_url=False):
+        if _is_echo(details):
+            continue
         code, message = _explain(details)
-        yield Problem(code=code, path=(*prefix, *_real_path(details, value)), message=message), details["input"]
+        path, union, alternative = _locate(details, value)
+        yield Finding(
+            problem=Problem(code=code, path=(*prefix, *path), message=message),
+            offending=details["input"],
+            union=union,
+            alternative=alternative,
+        )
+
+
+def _is_echo(details: ErrorDetails) -> bool:
+    """Tell whether entries are called too few only because some of them were refused, each for a reason of its own."""
+    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
 
 def _explain(details: ErrorDetails) -> tuple[str, str]:
-    kind, context = details["type"], details.get("ctx", {})
+    kind, given = details["type"], details["input"]
+    context = {**details.get("ctx", {}), "length": len(given) if isinstance(given, (list, dict)) else 0}
     if kind == "missing":
         return MISSING_KEY, "is required"
     if kind == "extra_forbidden":
         return UNKNOWN_KEY, "is not a known key"
     if kind in _EXPECTED_TYPES:
-        return "wrong_type", f"must be {_EXPECTED_TYPES[kind]}, not {describe(details['input'])}"
+        return WRONG_TYPE, f"must be {_EXPECTED_TYPES[kind]}, not {describe(given)}"
     if kind in _CONSTRAINTS:
         code, message = _CONSTRAINTS[kind]
         return code, message.format_map(context) + _nearest_allowed(details)
@@ -99,15 +132,23 @@ def _nearest_allowed(details: ErrorDetails) -> str:
     return suggestion(details["input"], allowed) if isinstance(details["input"], str) else ""
 
 
-def _real_path(details: ErrorDetails, value: JsonValue) -> Path:
-    """Return the location without the names pydantic adds for union members and keys, which the document has not."""
+def _locate(details: ErrorDetails, value: JsonValue) -> tuple[Path, Path | None, str | int | None]:
+    """Return the path in the document and, apart from it, which alternative of which choice pydantic names."""
     path: list[str | int] = []
+    union: Path | None = None
+    alternative: str | int | None = None
     for step in details["loc"]:
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        ):
+        if _has(value, step):
             value = value[step]
         elif details["type"] != "missing" or step is not details["loc"][-1]:
+            if union is None and step != _KEY_MARKER:
+                union, alternative = tuple(path), step
             continue
         path.append(step)
-    return tuple(path)
+    return tuple(path), union, alternative
+
+
+def _has(value: JsonValue, step: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and step < len(value)
+    return isinstance(value, dict) and step in value

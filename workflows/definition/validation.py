@@ -8,7 +8,7 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from workflows.definition.document import Document
-from workflows.definition.expressions import Embedded, compile_condition, compile_template
+from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
 from workflows.definition.graph import TaskGraph, check_needs
 from workflows.definition.input_schema import check_schema
 from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
@@ -39,7 +39,8 @@ def validate(document: Document, *, kinds: Kinds) -> WorkflowDefinition:
     try:
         definition = WorkflowDefinition.model_validate(document.value)
     except ValidationError as error:
-        problems += [_spec_problem(problem, document.value, kinds) for problem, _ in read_errors(error, document.value)]
+        findings = read_errors(error, document.value)
+        problems += [_spec_problem(finding.problem, document.value, kinds) for finding in findings]
     problems += _check_content(document.value, kinds)
     if definition is None or problems:
         raise DefinitionInvalid(problem.at(document.position(problem.path)) for problem in problems)
@@ -59,7 +60,7 @@ def _spec_problem(problem: Problem, value: JsonValue, kinds: Kinds) -> Problem:
     task = _mapping(_mapping(_mapping(value).get("tasks")).get(str(parents[-1]))) if is_of_task else {}
     model = kinds.get(str(task.get("uses")))
     if model is not None and name in option_names(model):
-        hint = f"; options of the kind stand under `with`"
+        hint = "; options of the kind stand under `with`"
     else:
         hint = suggestion(name, (_TASK_KEYS if is_of_task else _WORKFLOW_KEYS) | unsupported)
     owner = "a task" if is_of_task else "a workflow"
@@ -83,7 +84,7 @@ def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
         problems += _check_task(key, task, kinds)
     graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in tasks.items()})
     problems += check_needs(graph)
-    in_outputs = _compile_value(outputs, ("outputs",), problems)
+    in_outputs = compile_right_parts(outputs, ("outputs",), problems).expressions
     in_tasks = {key: _compile_task(key, task, problems) for key, task in tasks.items()}
     return problems + check_references(graph, in_tasks=in_tasks, in_outputs=in_outputs, inputs=inputs)
 
@@ -102,21 +103,13 @@ def _check_task(key: str, task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
 
 def _compile_task(key: str, task: _Mapping, problems: list[Problem]) -> list[Embedded]:
     path: Path = ("tasks", key)
-    expressions = [*_compile_value(task.get("with"), (*path, "with"), problems)]
+    expressions = list(compile_right_parts(task.get("with"), (*path, "with"), problems).expressions)
     if isinstance(task.get("if"), str):
         try:
             expressions += compile_condition(task["if"], (*path, "if")).expressions
         except DefinitionInvalid as error:
             problems += error.problems
     return expressions
-
-
-def _compile_value(value: JsonValue, path: Path, problems: list[Problem]) -> tuple[Embedded, ...]:
-    try:
-        return compile_template(value, path).expressions
-    except DefinitionInvalid as error:
-        problems += error.problems
-        return ()
 
 
 def _mapping(value: JsonValue) -> _Mapping:

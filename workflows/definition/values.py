@@ -33,7 +33,7 @@ def check_value(value: object, path: Path = ()) -> list[Problem]:
                     stack.append((member, (trail, key), depth + 1))
         elif isinstance(current, list):
             stack.extend((member, (trail, index), depth + 1) for index, member in enumerate(current))
-        elif fault := _scalar_fault(current):
+        elif fault := scalar_fault(current):
             problems.append(_problem(path, trail, *fault))
     return problems
 
@@ -51,6 +51,23 @@ def is_deeper_than(value: object, limit: int) -> bool:
         if not level:
             return False
     return any(isinstance(member, (dict, list)) for member in level)
+
+
+def scalar_fault(value: object) -> tuple[str, str] | None:
+    """Return the code and the message of what makes a value that is no list or mapping impossible, or None."""
+    if isinstance(value, str):
+        return text_fault(value)
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        if is_int64(value):
+            return None
+        return "integer_out_of_range", "is a whole number beyond 64 bits; write it as text"
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return None
+        return "number_not_finite", "is not a finite number; JSON has no NaN and no infinity"
+    return "not_json", f"is {describe(value)}, which JSON cannot express"
 
 
 def text_fault(text: str) -> tuple[str, str] | None:
@@ -97,22 +114,6 @@ def _key_fault(key: object) -> tuple[str, str] | None:
     if fault := text_fault(key):
         return fault[0], f"has a key that {fault[1]}"
     return None
-
-
-def _scalar_fault(value: object) -> tuple[str, str] | None:
-    if isinstance(value, str):
-        return text_fault(value)
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        if is_int64(value):
-            return None
-        return "integer_out_of_range", "is a whole number beyond 64 bits; write it as text"
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return None
-        return "number_not_finite", "is not a finite number; JSON has no NaN and no infinity"
-    return "not_json", f"is {describe(value)}, which JSON cannot express"
 
 
 def _problem(prefix: Path, trail: _Trail, code: str, message: str) -> Problem:

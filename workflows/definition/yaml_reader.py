@@ -17,7 +17,7 @@ import yaml
 from workflows.definition.problems import DefinitionInvalid, Path, Problem
 from workflows.definition.values import MAX_DEPTH, JsonValue, describe, is_int64, text_fault
 
-MAX_ALIASED_VALUES = 100_000
+MAX_ALIASED_VALUES = 500_000
 MAX_ALIASED_CHARACTERS = 4 * 1024 * 1024
 
 Place: TypeAlias = tuple[int, int]

@@ -135,7 +135,7 @@ def test_silent_task_is_told_from_one_that_does_not_exist(api: FakeApi, maestro:
     ("status", "said"),
     [
         ("cancelled", f"Run {RUN_ID} is cancelled.\n"),
-        ("running", f"Run {RUN_ID} is being cancelled; tasks already running come to their end.\n"),
+        ("running", f"Run {RUN_ID} is being cancelled; running tasks are asked to stop.\n"),
     ],
 )
 def test_cancel_says_what_happens(api: FakeApi, maestro: Maestro, status: str, said: str):

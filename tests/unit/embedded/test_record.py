@@ -61,7 +61,7 @@ def test_a_home_without_a_record_has_none(tmp_path):
 def test_a_damaged_record_is_named(tmp_path):
     Home(tmp_path).record.write_text("{")
 
-    with pytest.raises(HomeUnusable, match="state.json is damaged"):
+    with pytest.raises(HomeUnusable, match=r"state\.json is damaged"):
         read_record(Home(tmp_path))
 
 

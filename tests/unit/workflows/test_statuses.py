@@ -43,12 +43,12 @@ RUN_TABLE = {
 }
 
 
-@pytest.mark.parametrize(("status", "event"), itertools.product(TaskStatus, TaskEvent))
+@pytest.mark.parametrize(("status", "event"), list(itertools.product(TaskStatus, TaskEvent)))
 def test_task_status_changes_exactly_as_the_table_says(status, event):
     assert next_task_status(status, event) == TASK_TABLE.get((status.value, event.value))
 
 
-@pytest.mark.parametrize(("status", "event"), itertools.product(RunStatus, RunEvent))
+@pytest.mark.parametrize(("status", "event"), list(itertools.product(RunStatus, RunEvent)))
 def test_run_status_changes_exactly_as_the_table_says(status, event):
     assert next_run_status(status, event) == RUN_TABLE.get((status.value, event.value))
 

@@ -40,7 +40,7 @@ def test_debug_records_are_captured_where_the_operator_logs_them(context, root_l
     assert context.lines == [("log", "debug", "shown")]
 
 
-@pytest.mark.parametrize("name", ["django.request", "celery", "kombu.pool", "executors.runtime.attempt_log"])
+@pytest.mark.parametrize("name", ["django.db.backends", "celery", "kombu.pool", "executors.runtime.attempt_log"])
 def test_records_of_the_platform_are_left_to_its_own_log(context, name, caplog):
     with captured_output(context):
         logging.getLogger(name).warning("for the operator")

@@ -1,0 +1,391 @@
+"""The ways in which the naive engine protocol broke, each as one deterministic schedule on PostgreSQL.
+
+One transaction is held open while the other meets it; which row is waited for, and what is seen after the wait, is what
+the guards are about. V-numbers are those of docs/explanation/protocol.md. Nothing is sent: messages are collected, so
+that the test alone decides what happens when.
+"""
+
+import concurrent.futures
+import os
+import time
+from contextlib import contextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import tuple_row
+
+from executors.pools import lease
+from maestro.core import sql
+from tests.builders import start_run, statuses
+from workflows.dispatch import advance, claim, execution, finalise, finish, leases, publish, recovery
+from workflows.dispatch.finish import Outcome
+from workflows.dispatch.messages import Holder, TaskRef
+from workflows.dispatch.publish import RunRef
+from workflows.models import TaskExecution, WorkflowRun
+from workflows.runs import services as runs
+from workflows.runs.statuses import TaskStatus
+
+HOLDER = Holder(worker="test", worker_id=None)
+SUCCEEDED = Outcome(status=TaskStatus.SUCCEEDED)
+FAILED = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="x")
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch):
+    """Task keys of everything that would have been sent, in order."""
+    keys = []
+
+    def collect(run, version, ready, origin, *, alone=False):
+        keys.extend(row.task_key for row in ready)
+
+    monkeypatch.setattr(publish, "publish", collect)
+    return keys
+
+
+@pytest.fixture
+def connection(database):
+    with _connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(database):
+    """A second connection, for the transaction that is held open."""
+    with _connect() as opened:
+        yield opened
+
+
+def _connect():
+    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, row_factory=tuple_row)
+
+
+def task_of(run, key, generation=0):
+    return TaskRef(
+        run_id=run.id, organization_id=run.organization_id, task_key=key, map_index=None, generation=generation
+    )
+
+
+def ref(run):
+    return RunRef(run_id=run.id, organization_id=run.organization_id)
+
+
+def take(connection, run, key, generation=0):
+    return claim.claim(connection, task_of(run, key, generation), HOLDER, uuid4())
+
+
+def do(connection, run, key, outcome=SUCCEEDED):
+    """Claim and finish a task; nobody looks at what follows."""
+    claimed = take(connection, run, key)
+    assert claimed is not None
+    assert finish.finish(connection, claimed, outcome) is not None
+
+
+def follow(connection, run, key):
+    advance.advance_from(connection, ref(run), advance.version_of_run(connection, run.id), [key])
+
+
+@contextmanager
+def held_open(connection, *statements):
+    """Run statements in a transaction that commits only after the block; the block gets a function that runs work
+    meanwhile.
+
+    The work runs in a thread of its own; the transaction commits once PostgreSQL says that the work waits for it.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as thread, connection.transaction():
+        for statement, parameters in statements:
+            connection.execute(statement, parameters)
+        pid = connection.info.backend_pid
+
+        def meanwhile(work):
+            future = thread.submit(work)
+            with _connect() as watcher:
+                deadline = time.monotonic() + 10
+                while not future.done():
+                    waiting = watcher.execute(
+                        "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)
+                    ).fetchone()
+                    if waiting[0]:
+                        break
+                    assert time.monotonic() < deadline, "the work neither ended nor waited"
+                    time.sleep(0.01)
+            return future
+
+        yield meanwhile
+
+
+def rerun(run, *keys):
+    """What a rerun writes: the rows pending again, one generation on, also those that were pending."""
+    return (
+        """
+        UPDATE task_executions SET status = 'pending', reason = '', generation = generation + 1, finished_at = NULL
+        WHERE run_id = %s AND task_key = ANY (%s)
+        """,
+        (run.id, list(keys)),
+    )
+
+
+def hold(run, value):
+    return "UPDATE task_executions SET hold = %s WHERE run_id = %s", (value, run.id)
+
+
+@pytest.mark.parametrize("value", [1, 2], ids=["pause", "cancel"])
+def test_v1_claim_that_waited_for_a_pause_or_cancel_does_not_start(actor, connection, other, value):
+    run = start_run(actor, {"a": ""})
+
+    with held_open(other, hold(run, value)) as meanwhile:
+        claiming = meanwhile(lambda: take(connection, run, "a"))
+
+    assert claiming.result() is None
+    assert statuses(run.id) == {"a": "queued"}
+
+
+def test_v2_failure_under_a_cancel_is_the_cancellation(actor, connection, other):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+
+    with held_open(other, hold(run, 2)) as meanwhile:
+        finishing = meanwhile(lambda: finish.finish(connection, claimed, FAILED))
+
+    assert finishing.result() == finish.Finished(status=TaskStatus.CANCELLED, hold=2)
+
+
+def test_v3_claim_that_waited_for_a_rerun_of_its_need_does_not_start(actor, connection, other):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+
+    with held_open(other, rerun(run, "a", "b")) as meanwhile:
+        claiming = meanwhile(lambda: take(connection, run, "b"))
+
+    assert claiming.result() is None
+    assert statuses(run.id) == {"a": "pending", "b": "pending"}
+
+
+def test_v4_skip_that_was_judged_before_a_rerun_is_not_written(actor, connection, other, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a", FAILED)
+
+    with held_open(other, rerun(run, "a", "b")) as meanwhile:
+        advancing = meanwhile(lambda: follow(connection, run, "a"))
+
+    advancing.result()
+    assert statuses(run.id) == {"a": "pending", "b": "pending"}
+
+
+def test_v5_run_reopened_while_it_is_being_finalised_stays_open(actor, connection, other):
+    run = start_run(actor, {"a": ""})
+    do(connection, run, "a")
+    lock = ("SELECT FROM workflow_runs WHERE id = %s FOR UPDATE", (run.id,))
+
+    with held_open(other, lock, rerun(run, "a")) as meanwhile:
+        finalising = meanwhile(lambda: finalise.finalise_run(connection, run.id))
+
+    assert finalising.result() is False
+    assert WorkflowRun.objects.get(id=run.id).status == "running"
+
+
+def test_v6_cancel_ends_the_run_when_the_last_finisher_looked_before_its_commit(actor, connection, other):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    cancel_b = (
+        "UPDATE task_executions SET status = 'cancelled', hold = 2 WHERE run_id = %s AND task_key = 'b'",
+        (run.id,),
+    )
+
+    with held_open(other, ("UPDATE workflow_runs SET hold = 2 WHERE id = %s", (run.id,)), cancel_b) as meanwhile:
+        finish.finish(connection, claimed, SUCCEEDED)
+        looking = meanwhile(lambda: finalise.finalise_run(connection, run.id))
+        assert looking.result() is False
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_v7_message_of_a_task_that_was_cancelled_meanwhile_ends_the_run(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(status="skipped", reason="user")
+    finish.finish(connection, claimed, SUCCEEDED)
+
+    execution.execute_task(task_of(run, "b"), HOLDER, canvas_ends=True)
+
+    assert WorkflowRun.objects.get(id=run.id).status == "succeeded"
+
+
+def test_v8_stale_message_queues_the_row_it_is_too_old_for(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    connection.execute(*rerun(run, "b"))
+
+    execution.execute_task(task_of(run, "b", generation=0), HOLDER, canvas_ends=True)
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+    assert sent[-1] == "b"
+
+
+def test_v9_finish_that_changed_nothing_still_looks_at_what_follows(actor, connection, monkeypatch, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    written = finish.finish
+
+    def commit_then_lose_the_answer(*arguments):
+        written(*arguments)
+        return
+
+    monkeypatch.setattr(execution, "finish", commit_then_lose_the_answer)
+
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=False)
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+
+
+def test_v10_claim_whose_commit_was_not_answered_is_found_by_its_token(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    written = claim.claim
+    calls = []
+
+    def commit_then_lose_the_connection(*arguments):
+        calls.append(written(*arguments))
+        if len(calls) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return calls[-1]
+
+    monkeypatch.setattr(claim, "claim", commit_then_lose_the_connection)
+
+    claimed = claim.claim_surely(task_of(run, "a"), HOLDER)
+
+    assert len(calls) == 1
+    assert claimed == calls[0]
+    assert TaskExecution.objects.get(run_id=run.id).attempt == 1
+
+
+def test_v10_claim_that_was_rolled_back_is_made_again(actor, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    written = claim.claim
+    calls = []
+
+    def lose_the_connection_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return written(*arguments)
+
+    monkeypatch.setattr(claim, "claim", lose_the_connection_first)
+
+    claimed = claim.claim_surely(task_of(run, "a"), HOLDER)
+
+    assert claimed is not None
+    assert (len(calls), claimed.attempt) == (2, 1)
+
+
+def test_v10_attempt_that_its_live_worker_does_not_hold_is_taken_back(actor, connection, worker_row, sent):
+    run = start_run(actor, {"a": "", "b": ""})
+    holder = Holder(worker="test", worker_id=worker_row)
+    for key in ("a", "b"):
+        assert claim.claim(connection, task_of(run, key), holder, uuid4())
+    held = f"{run.id}.0.0"
+    connection.execute(
+        "UPDATE executor_workers SET held = %s, held_at = clock_timestamp() WHERE id = %s", ([held], worker_row)
+    )
+
+    leases.take_back_lost(connection)
+
+    rows = {row.task_key: row for row in TaskExecution.objects.filter(run_id=run.id)}
+    assert (rows["a"].status, rows["b"].status, rows["b"].reason) == ("running", "queued", "worker_lost")
+    assert (rows["b"].platform_failures, rows["b"].tries, rows["b"].attempt) == (1, 0, 1)
+    assert sent[-1] == "b"
+    assert [attempt.status for attempt in rows["b"].attempts.all()] == ["lost"]
+
+
+def test_claim_newer_than_the_list_of_what_is_held_is_left_alone(actor, connection, worker_row):
+    run = start_run(actor, {"a": ""})
+    connection.execute("UPDATE executor_workers SET held_at = clock_timestamp() WHERE id = %s", (worker_row,))
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "running"}
+
+
+def test_silent_worker_is_given_up_and_what_it_ran_is_queued_again(actor, connection, worker_row, sent):
+    run = start_run(actor, {"a": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+    connection.execute(
+        "UPDATE executor_workers SET heartbeat_at = clock_timestamp() - interval '1 hour', held = %s WHERE id = %s",
+        ([f"{run.id}.0.0"], worker_row),
+    )
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "queued (worker_lost)"}
+
+
+def test_v14_result_of_a_claim_the_database_lost_is_not_accepted(actor, connection):
+    run = start_run(actor, {"a": ""})
+    lost = take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(status="queued", attempt=0, claim_token=None)
+    second = take(connection, run, "a")
+
+    assert (lost.attempt, second.attempt) == (1, 1)
+    assert finish.finish(connection, lost, SUCCEEDED) is None
+    assert statuses(run.id) == {"a": "running"}
+
+
+def test_v15_attempt_goes_on_counting_over_a_rerun(actor, connection):
+    run = start_run(actor, {"a": ""})
+    do(connection, run, "a")
+    connection.execute(*rerun(run, "a"))
+
+    again = take(connection, run, "a", generation=1)
+
+    assert again.attempt == 2
+
+
+def test_v16_ready_task_is_recovered_while_another_task_waits(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a", "c": ""})
+    do(connection, run, "a")
+    take(connection, run, "c")
+    TaskExecution.objects.filter(run_id=run.id, task_key="c").update(status="waiting", reason="signal")
+
+    recovery.recover_run(connection, ref(run))
+
+    assert statuses(run.id)["b"] == "queued"
+    assert sent[-1] == "b"
+
+
+def test_two_last_finishers_end_the_run_once(actor, connection, other):
+    run = start_run(actor, {"a": "", "b": ""})
+    first, second = take(connection, run, "a"), take(connection, run, "b")
+    finish.finish(connection, first, SUCCEEDED)
+    finish.finish(connection, second, SUCCEEDED)
+    lock = ("SELECT FROM workflow_runs WHERE id = %s FOR UPDATE", (run.id,))
+
+    with held_open(other, lock) as meanwhile:
+        ending = meanwhile(lambda: finalise.finalise_run(connection, run.id))
+
+    assert ending.result() is True
+    assert finalise.finalise_run(other, run.id) is False
+
+
+def test_message_of_another_organization_finds_nothing(actor, connection):
+    run = start_run(actor, {"a": ""})
+    foreign = TaskRef(run_id=run.id, organization_id=uuid4(), task_key="a", map_index=None, generation=0)
+
+    assert claim.claim(connection, foreign, HOLDER, uuid4()) is None
+
+
+def test_second_delivery_of_a_running_task_starts_nothing(actor, connection):
+    run = start_run(actor, {"a": ""})
+    take(connection, run, "a")
+
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+
+    assert TaskExecution.objects.get(run_id=run.id).attempt == 1
+
+
+@pytest.fixture
+def worker_row(database):
+    """A registered worker without a process."""
+
+    worker_id = lease.register_worker(sql.engine_connection(), name="test", pid=1, concurrency=1, queues=["maestro"])
+    yield worker_id
+    lease.end_lease(sql.engine_connection(), worker_id=worker_id)

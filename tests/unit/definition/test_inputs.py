@@ -1,0 +1,82 @@
+"""Inputs of a run."""
+
+import pytest
+
+from workflows.definition.inputs import MAX_INPUTS_BYTES, resolve_inputs
+from workflows.definition.problems import InputsInvalid
+
+SCHEMAS = {
+    "day": {"type": "string", "format": "date"},
+    "limit": {"type": "integer", "minimum": 1, "default": 10},
+    "note": {"type": ["string", "null"], "default": None},
+}
+
+
+def refused(given):
+    with pytest.raises(InputsInvalid) as caught:
+        resolve_inputs(SCHEMAS, given)
+    return [(problem.code, problem.pointer, problem.message) for problem in caught.value.problems]
+
+
+def test_defaults_are_filled_in_and_order_is_that_of_the_declaration():
+    resolved = resolve_inputs(SCHEMAS, {"limit": 3, "day": "2024-12-31"})
+
+    assert list(resolved.items()) == [("day", "2024-12-31"), ("limit", 3), ("note", None)]
+
+
+def test_workflow_without_inputs_takes_none():
+    assert resolve_inputs({}, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, ("missing_input", "day", "is required; it has no default")),
+        ({"day": "2024-12-31", "limti": 3}, ("unknown_input", "limti", 'is not an input; did you mean "limit"?')),
+        ({"day": "31.12.2024"}, ("wrong_format", "day", "must be a date such as 2024-12-31")),
+        ({"day": None}, ("wrong_type", "day", "must be text, not null")),
+        ([], ("wrong_type", "", "inputs must be a mapping of names to values, not a list")),
+        (None, ("wrong_type", "", "inputs must be a mapping of names to values, not null")),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(given, problem):
+    assert refused(given) == [problem]
+
+
+def test_every_problem_is_told_at_once():
+    assert {(code, pointer) for code, pointer, _ in refused({"limit": 0, "note": 1, "x": 2})} == {
+        ("out_of_range", "limit"),
+        ("wrong_type", "note"),
+        ("unknown_input", "x"),
+        ("missing_input", "day"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"day": "a\0"}, "nul_character"),
+        ({"day": "\udc00"}, "lone_surrogate"),
+        ({"limit": 2**63}, "integer_out_of_range"),
+        ({"limit": float("inf")}, "number_not_finite"),
+    ],
+)
+def test_values_that_cannot_be_stored_are_refused(given, code):
+    assert [problem[0] for problem in refused(given)] == [code]
+
+
+def test_a_megabyte_is_taken_and_a_byte_more_is_refused():
+    schemas = {"text": {"type": "string"}}
+    largest = "x" * (MAX_INPUTS_BYTES - len('{"text":""}'))
+
+    assert resolve_inputs(schemas, {"text": largest}) == {"text": largest}
+    with pytest.raises(InputsInvalid) as caught:
+        resolve_inputs(schemas, {"text": largest + "x"})
+    assert [problem.code for problem in caught.value.problems] == ["too_large"]
+
+
+def test_refusal_does_not_repeat_what_was_given():
+    with pytest.raises(InputsInvalid) as caught:
+        resolve_inputs({"token": {"type": "string", "maxLength": 3}}, {"token": "s3cr3t-value"})
+
+    assert "s3cr3t" not in str(caught.value)

@@ -1,0 +1,95 @@
+"""The language: its keys, names and limits."""
+
+import pytest
+from pydantic import ValidationError
+
+from workflows.definition.spec import (
+    RESERVED_WORDS,
+    UNSUPPORTED_TASK_KEYS,
+    UNSUPPORTED_WORKFLOW_KEYS,
+    RunIf,
+    TaskSpec,
+    WorkflowDefinition,
+)
+
+
+def definition(**changes):
+    return WorkflowDefinition.model_validate(
+        {"schema_version": 1, "name": "flights", "tasks": {"a": {"uses": "noop"}}} | changes
+    )
+
+
+def test_smallest_definition_has_these_defaults():
+    smallest = definition()
+
+    assert smallest.description is None
+    assert smallest.inputs == {}
+    assert smallest.outputs == {}
+    assert smallest.tasks == {"a": TaskSpec.model_validate({"uses": "noop"})}
+    assert smallest.tasks["a"].model_dump() == {
+        "uses": "noop",
+        "options": {},
+        "needs": (),
+        "run_if": RunIf.ALL_SUCCEEDED,
+        "condition": None,
+        "description": None,
+    }
+
+
+def test_every_field_has_a_description():
+    for model in (WorkflowDefinition, TaskSpec):
+        assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_no_key_is_both_known_and_not_supported():
+    assert UNSUPPORTED_WORKFLOW_KEYS.isdisjoint(WorkflowDefinition.model_fields)
+    assert UNSUPPORTED_TASK_KEYS.isdisjoint({field.alias or name for name, field in TaskSpec.model_fields.items()})
+
+
+@pytest.mark.parametrize("name", ["a", "0", "flight-delays", "a.b_c-9", "a" * 100])
+def test_workflow_names_are_taken(name):
+    assert definition(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "A",
+        "-a",
+        ".a",
+        "a b",
+        "a\n",
+        "é",
+        "a" * 101,
+        "0190a9b2-7b4c-7000-8000-000000000000",
+        "0190a9b27b4c70008000000000000000",
+    ],
+)
+def test_other_workflow_names_are_refused(name):
+    with pytest.raises(ValidationError, match="bad_name"):
+        definition(name=name)
+
+
+@pytest.mark.parametrize("key", ["a", "_", "by_carrier2", "a" * 63])
+def test_identifiers_are_taken(key):
+    assert list(definition(tasks={key: {"uses": "noop"}}).tasks) == [key]
+
+
+@pytest.mark.parametrize("key", ["", "A", "2a", "a-b", "a.b", "a\n", "é", "a" * 64, *sorted(RESERVED_WORDS)])
+def test_other_identifiers_are_refused(key):
+    with pytest.raises(ValidationError, match="bad_name"):
+        definition(tasks={key: {"uses": "noop"}})
+    with pytest.raises(ValidationError, match="bad_name"):
+        definition(inputs={key: {}})
+
+
+@pytest.mark.parametrize("version", [True, "1", 2, None])
+def test_only_version_one_is_taken(version):
+    with pytest.raises(ValidationError):
+        definition(schema_version=version)
+
+
+def test_definition_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        definition().name = "other"
