@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Stack:
     home: Path
     url: str
     flower_url: str
-    key: str
+    key: str = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -138,7 +138,7 @@ def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
         "started_at",
         "finished_at",
     }
-    assert (finished["status"], finished["outputs"]) == ("succeeded", {"said": "hello Ada\n"})
+    assert (finished["status"], finished["outputs"]) == ("succeeded", {"said": "hello Ada"})
     assert (finished["workflow"], finished["version"], finished["inputs"]) == (name, 1, {"who": "Ada"})
 
 

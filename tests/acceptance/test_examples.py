@@ -12,9 +12,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 def test_example_runs_to_success_within_half_a_minute(stack, example):
     started = time.monotonic()
 
-    finished = stack.run(
-        "run", str(example.relative_to(Path.cwd()) if example.is_relative_to(Path.cwd()) else example), "--follow"
-    )
+    finished = stack.run("run", f"examples/{example.name}", "--follow")
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "succeeded" in finished.stdout
@@ -24,5 +22,7 @@ def test_example_runs_to_success_within_half_a_minute(stack, example):
 def test_flight_report_reads_like_a_report(stack):
     finished = stack.run("run", "examples/flight-delays.yaml", "--follow")
 
-    assert "NEMO" in finished.stdout.upper() or "blizzard" in finished.stdout.lower()
-    assert "\033[" not in finished.stdout
+    lines = finished.stdout.splitlines()
+    assert "FLIGHTS FROM NEW YORK, Wed 6 Feb to Sun 10 Feb 2013" in lines
+    assert "4,276 scheduled: 3,364 arrived, 903 cancelled, 9 diverted. 0 rows could not be read." in lines
+    assert "\033" not in finished.stdout
