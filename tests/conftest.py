@@ -29,6 +29,11 @@ os.environ |= {
 django.setup()
 
 
+def pytest_addoption(parser):
+    """Flags for longer runs than the suite's."""
+    parser.addoption("--graphs", type=int, default=100, help="random graphs to run through real workers (default 100)")
+
+
 @pytest.fixture(scope="session")
 def servers():
     """PostgreSQL, migrated, and Valkey: the embedded ones, on ports of their own."""

@@ -141,8 +141,7 @@ def test_input_is_parsed_by_its_type(stack, write):
 
     finished = stack.run("run", file, "--input", "count=3", "--input", "text=3", "--follow", "--json")
 
-    print(finished.stdout)
-    assert json.loads(finished.stdout.splitlines()[-1])["outputs"] == {"seen": [3, "3"]}
+    assert json.loads(finished.stdout.splitlines()[-1])["run"]["outputs"] == {"seen": [3, "3"]}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""Random graphs through real workers come to what the reference interpreter says, each task once and in time.
+
+`pytest tests/integration/test_random_graphs.py --graphs 2000` runs more than the suite does. Nothing recovers here: no
+beat runs, so a wake-up that is lost would leave its run open and fail the test.
+"""
+
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import wait_for_end
+from tests.reference import interpret
+from tests.strategies import graphs
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
+from workflows.definition.spec import RunIf
+from workflows.models import TaskExecution
+from workflows.runs import services as runs
+from workflows.runs.joins import RUN, decide_join
+from workflows.runs.statuses import TaskStatus
+
+# Runs that go on at the same time.
+BATCH = 5
+# Far above what a worker needs to start a ready task here, far below any recovery.
+PROMPT_SECONDS = 10
+DEFAULT_GRAPHS = 100
+
+
+@pytest.mark.usefixtures("worker")
+def test_random_graphs_end_as_the_reference_says(actor, pytestconfig):
+    @settings(
+        max_examples=max(1, pytestconfig.getoption("graphs") // BATCH),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=pytestconfig.getoption("graphs") == DEFAULT_GRAPHS,
+        database=None,
+        print_blob=True,
+    )
+    @given(st.lists(graphs(), min_size=BATCH, max_size=BATCH))
+    def run_all(batch):
+        started = [(tasks, _start(actor, tasks)) for tasks in batch]
+        for tasks, run_id in started:
+            _check(tasks, wait_for_end(run_id))
+
+    run_all()
+
+
+def _start(actor, tasks):
+    value = {
+        "schema_version": 1,
+        "name": f"g-{uuid.uuid4().hex[:12]}",
+        "tasks": {key: task.as_definition() for key, task in tasks.items()},
+    }
+    workflow = catalog.apply_definition(actor=actor, document=Document.of(value)).workflow
+    return runs.start_run(actor=actor, reference=str(workflow.id), inputs={}).id
+
+
+def _check(tasks, run):
+    status, ends = interpret(tasks)
+    rows = {row.task_key: row for row in TaskExecution.objects.filter(run_id=run.id)}
+    assert {key: (row.status, row.reason) for key, row in rows.items()} == ends
+    assert run.status == status
+    for key, task in tasks.items():
+        row = rows[key]
+        assert row.attempt == (0 if row.status == TaskStatus.SKIPPED and row.reason != "condition" else 1), key
+        if row.started_at is not None:
+            _check_start(task, row, rows)
+
+
+def _check_start(task, row, rows):
+    """A task starts after its join was decided, and soon after: it waits for nothing it does not need."""
+    if not task.needs:
+        return
+    decided_at = min(
+        moment
+        for moment in (rows[need].finished_at for need in task.needs)
+        if decide_join(RunIf(row.run_if), [_seen_at(rows[need], moment) for need in task.needs]) == RUN
+    )
+    assert row.started_at >= decided_at, row.task_key
+    assert (row.started_at - decided_at).total_seconds() < PROMPT_SECONDS, row.task_key
+
+
+def _seen_at(row, moment):
+    if row.finished_at <= moment:
+        return TaskStatus(row.status), row.reason
+    return TaskStatus.RUNNING, ""

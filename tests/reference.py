@@ -1,0 +1,50 @@
+"""A sequential interpreter of definitions: what every run must come to, whatever happened on the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workflows.definition.spec import RunIf
+from workflows.runs.joins import RUN, decide_join
+from workflows.runs.statuses import Reason, RunStatus, TaskStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedTask:
+    """A task as the interpreter needs to know it."""
+
+    needs: tuple[str, ...] = ()
+    rule: RunIf = RunIf.ALL_SUCCEEDED
+    fails: bool = False
+    condition: bool = True
+
+    def as_definition(self):
+        """The same task in the definition language."""
+        return (
+            {"uses": "noop", "needs": list(self.needs), "run_if": self.rule.value}
+            | ({"with": {"fail": True}} if self.fails else {})
+            | ({} if self.condition else {"if": "${{ 1 > 2 }}"})
+        )
+
+
+Ends = Mapping[str, tuple[TaskStatus, str]]
+
+
+def interpret(tasks: Mapping[str, ExpectedTask]) -> tuple[RunStatus, Ends]:
+    """Run the tasks one after the other, each after its needs; return how the run and each task end."""
+    ends: dict[str, tuple[TaskStatus, str]] = {}
+    while len(ends) < len(tasks):
+        for key, task in tasks.items():
+            if key not in ends and all(need in ends for need in task.needs):
+                ends[key] = _end(task, ends)
+    failed = any(status is TaskStatus.FAILED for status, _ in ends.values())
+    return (RunStatus.FAILED if failed else RunStatus.SUCCEEDED), ends
+
+
+def _end(task: ExpectedTask, ends: Ends) -> tuple[TaskStatus, str]:
+    decision = decide_join(task.rule, [ends[need] for need in task.needs])
+    if decision != RUN:
+        assert decision is not None
+        return TaskStatus.SKIPPED, decision
+    if not task.condition:
+        return TaskStatus.SKIPPED, Reason.CONDITION
+    return (TaskStatus.FAILED if task.fails else TaskStatus.SUCCEEDED), ""

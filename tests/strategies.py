@@ -1,0 +1,77 @@
+"""Random graphs of tasks: series-parallel, irregular, wide, deep and layered, with failures, conditions and every join
+rule.
+"""
+
+from hypothesis import strategies as st
+
+from tests.reference import ExpectedTask
+from workflows.definition.spec import RunIf
+
+MAX_TASKS = 24
+
+
+@st.composite
+def graphs(draw):
+    """Task key → task, each after its needs."""
+    needs = draw(st.one_of(_series_parallel(), _irregular(), _wide(), _deep(), _layered()))
+    return {
+        key: ExpectedTask(
+            needs=tuple(needed),
+            rule=draw(_RULES) if needed else RunIf.ALL_SUCCEEDED,
+            fails=draw(_SELDOM),
+            condition=not draw(_SELDOM),
+        )
+        for key, needed in needs.items()
+    }
+
+
+# Mostly the default: other rules everywhere would make most of a graph skip.
+_RULES = st.one_of(st.just(RunIf.ALL_SUCCEEDED), st.just(RunIf.ALL_SUCCEEDED), st.sampled_from(RunIf))
+_SELDOM = st.integers(0, 9).map(lambda number: number == 9)
+
+
+@st.composite
+def _irregular(draw):
+    count = draw(st.integers(1, MAX_TASKS))
+    return {
+        f"t{i}": sorted(draw(st.sets(st.sampled_from([f"t{j}" for j in range(i)]), max_size=3))) if i else []
+        for i in range(count)
+    }
+
+
+@st.composite
+def _wide(draw):
+    middle = [f"m{i}" for i in range(draw(st.integers(2, MAX_TASKS - 2)))]
+    return {"source": [], **{key: ["source"] for key in middle}, "join": middle}
+
+
+@st.composite
+def _deep(draw):
+    return {f"t{i}": [f"t{i - 1}"] if i else [] for i in range(draw(st.integers(2, MAX_TASKS)))}
+
+
+@st.composite
+def _layered(draw):
+    width, depth = draw(st.integers(2, 5)), draw(st.integers(2, 4))
+    return {
+        f"t{level}_{i}": [f"t{level - 1}_{j}" for j in range(width)] if level else []
+        for level in range(depth)
+        for i in range(width)
+    }
+
+
+@st.composite
+def _series_parallel(draw):
+    """Replace tasks by forks again and again, starting from one."""
+    needs: dict[str, list[str]] = {"t0": []}
+    for _ in range(draw(st.integers(1, 5))):
+        start = draw(st.sampled_from(sorted(needs)))
+        branches = [f"t{len(needs) + i}" for i in range(draw(st.integers(2, 4)))]
+        if len(needs) + len(branches) >= MAX_TASKS:
+            break
+        join = f"t{len(needs) + len(branches)}"
+        followers = [key for key, needed in needs.items() if start in needed]
+        for key in followers:
+            needs[key] = [join if need == start else need for need in needs[key]]
+        needs |= {branch: [start] for branch in branches} | {join: branches}
+    return needs
