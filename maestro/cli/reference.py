@@ -38,11 +38,10 @@ def schema_command() -> None:
     # then, as the first line of a definition:
     # yaml-language-server: $schema=maestro.schema.json
     """
-    from workflows.definition.schema import workflow_schema
-
     from executors.kinds.errors import BrokenKind
     from executors.kinds.registry import options_models
     from maestro.cli import failures, output, text
+    from workflows.definition.schema import workflow_schema
 
     try:
         models = options_models()

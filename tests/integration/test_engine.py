@@ -190,9 +190,9 @@ def test_ready_task_that_nobody_queued_is_found_by_recovery(actor):
     run = run_to_end(actor, {"a": "", "b": "a", "c": "b"})
     TaskExecution.objects.filter(run_id=run.id, task_key__in=["b", "c"]).update(status="pending", finished_at=None)
     WorkflowRun.objects.filter(id=run.id).update(status="running", finished_at=None)
-    WorkflowRun.objects.filter(id=run.id).update(created_at="2020-01-01T00:00:00Z")
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at="2020-01-01T00:00:00Z")
 
-    recovery.recover_all(sql.engine_connection())
+    recovery.recover_ready(sql.engine_connection())
 
     assert wait_for_end(run.id).status == "succeeded"
     assert statuses(run.id) == {"a": "succeeded", "b": "succeeded", "c": "succeeded"}

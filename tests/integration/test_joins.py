@@ -42,7 +42,8 @@ def decisions(database):
     with connection.transaction(force_rollback=True):
         connection.execute(
             "CREATE TEMPORARY TABLE task_executions"
-            " (run_id int, task_key text, map_index int, needs text[], run_if text, status text, reason text)"
+            " (run_id int, task_key text, map_index int, needs text[], run_if text, status text, reason text,"
+            " finished_at timestamptz)"
         )
         connection.execute(
             "INSERT INTO task_executions SELECT * FROM jsonb_populate_recordset(NULL::task_executions, %s)",

@@ -346,7 +346,9 @@ def test_v16_ready_task_is_recovered_while_another_task_waits(actor, connection,
     take(connection, run, "c")
     TaskExecution.objects.filter(run_id=run.id, task_key="c").update(status="waiting", reason="signal")
 
-    recovery.recover_run(connection, ref(run))
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at="2020-01-01T00:00:00Z")
+
+    recovery.recover_ready(connection)
 
     assert statuses(run.id)["b"] == "queued"
     assert sent[-1] == "b"

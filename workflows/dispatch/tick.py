@@ -32,9 +32,9 @@ class Duty:
 
 
 DUTIES = (
-    Duty(work=recovery.recover_recent, every_seconds=recovery.GRACE.total_seconds()),
-    Duty(work=recovery.recover_all, every_seconds=120),
-    Duty(work=lost_messages.resend_lost, every_seconds=10),
+    Duty(work=recovery.recover_ready, every_seconds=5),
+    Duty(work=recovery.recover_ended, every_seconds=5),
+    Duty(work=lost_messages.resend_lost, every_seconds=5),
     Duty(work=leases.take_back_lost, every_seconds=2),
 )
 

@@ -20,7 +20,8 @@ COUNT_NEEDS = """
         count(*) FILTER (WHERE u.status = 'succeeded') AS succeeded,
         count(*) FILTER (WHERE u.status IN ('failed', 'cancelled')
                             OR (u.status = 'skipped' AND u.reason = 'upstream_failed')) AS failed,
-        count(*) FILTER (WHERE u.status IN ('succeeded', 'failed', 'skipped', 'cancelled')) AS done
+        count(*) FILTER (WHERE u.status IN ('succeeded', 'failed', 'skipped', 'cancelled')) AS done,
+        max(u.finished_at) AS last_finished_at
     FROM task_executions u
     WHERE u.run_id = t.run_id AND u.task_key = ANY (t.needs) AND u.map_index IS NULL
 """
