@@ -1,0 +1,247 @@
+"""Messages doubled, shuffled, late and lost; workers, children and connections killed: runs end as the reference says.
+
+A real beat process recovers. Every test plants its faults while the runs go on, from a fixed seed.
+"""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+import pytest
+
+from maestro.core import sql
+from tests.builders import start_run, statuses, wait_for_end
+from tests.integration.conftest import ROOT, WorkerProcess
+from tests.reference import ExpectedTask, interpret
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
+from workflows.definition.spec import RunIf
+from workflows.models import TaskExecution, WorkflowRun
+from workflows.runs import services as runs
+
+QUEUE = "maestro"
+RUNS = 8
+# From the last fault to the end of every run: the lease of a silent worker, a sweep, and the work itself.
+RECOVERY_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def beat(database, tmp_path_factory):
+    """A real beat process, whose tick recovers."""
+    log = (tmp_path_factory.mktemp("beat") / "beat.log").open("wb")
+    command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
+    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+    yield process
+    process.terminate()
+    process.wait(20)
+    log.close()
+
+
+@pytest.fixture
+def victim(database, tmp_path):
+    """A second worker, for tests that kill one."""
+    started = WorkerProcess(tmp_path / "victim.log", name=f"victim-{uuid.uuid4().hex[:6]}")
+    started.start()
+    yield started
+    started.stop(signal.SIGKILL)
+
+
+pytestmark = pytest.mark.usefixtures("worker", "beat")
+
+
+def random_tasks(seed):
+    """An irregular graph with failures and every join rule; tasks take a moment, so that faults meet them running."""
+    chance = random.Random(seed)
+    tasks = {}
+    for number in range(chance.randint(6, 14)):
+        needs = tuple(sorted(chance.sample(list(tasks), min(len(tasks), chance.randint(0, 3)))))
+        rule = chance.choice([*RunIf, *[RunIf.ALL_SUCCEEDED] * 5]) if needs else RunIf.ALL_SUCCEEDED
+        tasks[f"t{number}"] = ExpectedTask(needs=needs, rule=rule, fails=chance.random() < 0.15)
+    return tasks
+
+
+def start(actor, tasks, seconds=0.05):
+    value = {"schema_version": 1, "name": f"h-{uuid.uuid4().hex[:12]}", "tasks": {}}
+    for key, task in tasks.items():
+        value["tasks"][key] = task.as_definition()
+        value["tasks"][key].setdefault("with", {})["duration"] = seconds
+    workflow = catalog.apply_definition(actor=actor, document=Document.of(value)).workflow
+    return runs.start_run(actor=actor, reference=str(workflow.id), inputs={}).id
+
+
+def start_all(actor, seed):
+    return {start(actor, tasks): tasks for tasks in (random_tasks(seed * 100 + number) for number in range(RUNS))}
+
+
+def check_all(started, seconds=RECOVERY_SECONDS):
+    deadline = time.monotonic() + seconds
+    for run_id, tasks in started.items():
+        run = wait_for_end(run_id, max(1, deadline - time.monotonic()))
+        status, ends = interpret(tasks)
+        found = {row.task_key: (row.status, row.reason) for row in TaskExecution.objects.filter(run_id=run_id)}
+        assert found == ends
+        assert run.status == status
+
+
+def still_running(started):
+    return WorkflowRun.objects.filter(id__in=list(started), finished_at=None).exists()
+
+
+def again(message):
+    """The same message as the broker would hold a second one: only its delivery tag differs."""
+    decoded = json.loads(message)
+    decoded["properties"]["delivery_tag"] = str(uuid.uuid4())
+    return json.dumps(decoded).encode()
+
+
+def tag_of(message):
+    return json.loads(message)["properties"]["delivery_tag"]
+
+
+def take_all(broker):
+    with broker.pipeline() as pipe:
+        pipe.lrange(QUEUE, 0, -1)
+        pipe.delete(QUEUE)
+        return pipe.execute()[0]
+
+
+def test_messages_doubled_and_shuffled_change_no_result(actor, broker):
+    chance = random.Random(1)
+    started = start_all(actor, 1)
+
+    doubled = set()
+    while still_running(started):
+        waiting = take_all(broker)
+        # Each once: copies of copies would grow without end.
+        copies = [again(message) for message in waiting if tag_of(message) not in doubled]
+        delivered = waiting + copies
+        doubled.update(map(tag_of, delivered))
+        chance.shuffle(delivered)
+        if delivered:
+            broker.lpush(QUEUE, *delivered)
+        time.sleep(0.02)
+
+    check_all(started)
+    assert doubled
+    assert set(TaskExecution.objects.filter(run_id__in=list(started)).values_list("attempt", flat=True)) <= {0, 1}
+
+
+def test_messages_after_the_end_and_after_a_cancel_change_nothing(actor, broker):
+    chance = random.Random(2)
+    finished = start_run(actor, {"a": "", "b": "a", "c": "a", "d": "b c"})
+    cancelled = start_run(actor, {"a": {"with": {"duration": "20s"}}, "b": "a"})
+    kept = [again(message) for run in (finished, cancelled) for message in _messages_of(run)]
+    wait_for_end(finished.id)
+    runs.cancel_run(actor=actor, run_id=cancelled.id)
+    wait_for_end(cancelled.id)
+    before = [
+        list(TaskExecution.objects.filter(run_id=run.id).order_by("id").values()) for run in (finished, cancelled)
+    ]
+
+    chance.shuffle(kept)
+    broker.lpush(QUEUE, *kept)
+    _wait_until(lambda: not broker.llen(QUEUE) and not broker.hlen("unacked"))
+
+    after = [list(TaskExecution.objects.filter(run_id=run.id).order_by("id").values()) for run in (finished, cancelled)]
+    assert after == before
+
+
+def _messages_of(run):
+    """Messages for every task of a run, as the engine makes them."""
+    from celery import current_app
+    from kombu import Queue
+
+    from workflows.compiler import canvas
+    from workflows.compiler.canvas import CanvasScope
+    from workflows.dispatch.advance import version_of_run
+
+    version = version_of_run(sql.engine_connection(), run.id)
+    scope = CanvasScope(run_id=run.id, organization_id=run.organization_id, workflow_name="late", generations={})
+    with current_app.connection_for_write() as connection:
+        name = f"kept-{uuid.uuid4().hex}"
+        Queue(name, channel=connection.default_channel).declare()
+        for position in range(len(version.plan.tasks)):
+            canvas.compile_alone(version.plan, scope, position).apply_async(queue=name)
+        with connection.default_channel.conn_or_acquire() as client:
+            return client.lrange(name, 0, -1)
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_killed_worker_costs_no_task(actor, victim, seed):
+    started = start_all(actor, seed)
+    time.sleep(random.Random(seed).uniform(0.2, 0.8))
+
+    victim.stop(signal.SIGKILL)
+
+    check_all(started)
+
+
+@pytest.mark.parametrize("seed", [5])
+def test_killed_children_cost_no_task(actor, victim, seed):
+    chance = random.Random(seed)
+    started = start_all(actor, seed)
+
+    for _ in range(4):
+        children = psutil.Process(victim.pid).children()
+        if children:
+            chance.choice(children).kill()
+        time.sleep(chance.uniform(0.1, 0.4))
+
+    check_all(started)
+
+
+@pytest.mark.parametrize("seed", [7])
+def test_flushed_broker_costs_no_task(actor, broker, seed):
+    chance = random.Random(seed)
+    started = start_all(actor, seed)
+
+    for _ in range(3):
+        time.sleep(chance.uniform(0.05, 0.4))
+        broker.flushall()
+
+    check_all(started)
+
+
+def test_flush_while_a_header_member_runs_loses_no_body(actor, broker):
+    tasks = {
+        "source": "",
+        "slow": {"needs": ["source"], "with": {"duration": "2s"}},
+        "quick": "source",
+        "join": "slow quick",
+    }
+    run = start_run(actor, tasks)
+    _wait_until(lambda: statuses(run.id)["slow"] == "running")
+
+    broker.flushall()
+
+    assert wait_for_end(run.id, RECOVERY_SECONDS).status == "succeeded"
+    assert TaskExecution.objects.get(run_id=run.id, task_key="join").attempt == 1
+
+
+@pytest.mark.parametrize("seed", [9])
+def test_cut_database_connections_cost_no_task(actor, seed):
+    chance = random.Random(seed)
+    started = start_all(actor, seed)
+
+    for _ in range(6):
+        time.sleep(chance.uniform(0.05, 0.3))
+        sql.engine_connection().execute(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = 'maestro' AND pid <> pg_backend_pid() AND query LIKE '%%task_executions%%'
+            """
+        )
+
+    check_all(started)
+
+
+def _wait_until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
