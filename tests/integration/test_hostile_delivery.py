@@ -13,14 +13,19 @@ import uuid
 
 import psutil
 import pytest
+from celery import current_app
+from kombu import Queue
 
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import ROOT, WorkerProcess
 from tests.reference import ExpectedTask, interpret
 from workflows.catalog import services as catalog
+from workflows.compiler import canvas
+from workflows.compiler.canvas import CanvasScope
 from workflows.definition.document import Document
 from workflows.definition.spec import RunIf
+from workflows.dispatch.advance import version_of_run
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -153,13 +158,6 @@ def test_messages_after_the_end_and_after_a_cancel_change_nothing(actor, broker)
 
 def _messages_of(run):
     """Messages for every task of a run, as the engine makes them."""
-    from celery import current_app
-    from kombu import Queue
-
-    from workflows.compiler import canvas
-    from workflows.compiler.canvas import CanvasScope
-    from workflows.dispatch.advance import version_of_run
-
     version = version_of_run(sql.engine_connection(), run.id)
     scope = CanvasScope(run_id=run.id, organization_id=run.organization_id, workflow_name="late", generations={})
     with current_app.connection_for_write() as connection:

@@ -76,6 +76,10 @@ def _check_workflow_name(name: str) -> str:
             "bad_name",
             'a name is 1 to 100 characters of a-z, 0-9, ".", "_" and "-", and starts with a letter or a digit',
         )
+    if name == "validate":
+        raise PydanticCustomError(
+            "bad_name", "must not be validate, which is the address that checks definitions; choose another name"
+        )
     if re.fullmatch(UUID_SHAPED[1:-1], name):
         raise PydanticCustomError(
             "bad_name", "a name cannot look like a UUID, because a workflow is found by name or by id"
@@ -96,7 +100,12 @@ def _check_identifier(name: str) -> str:
 WorkflowName = Annotated[
     str,
     AfterValidator(_check_workflow_name),
-    Field(json_schema_extra={"pattern": WORKFLOW_NAME, "not": {"pattern": UUID_SHAPED}}),
+    Field(
+        json_schema_extra={
+            "pattern": WORKFLOW_NAME,
+            "not": {"anyOf": [{"pattern": UUID_SHAPED}, {"const": "validate"}]},
+        }
+    ),
 ]
 Identifier = Annotated[
     str,
