@@ -359,9 +359,26 @@ def test_calls_are_recorded_under_their_route(stack, name, workflow):
 
 
 def recorded_endpoints(stack):
+    with owner_connection(stack) as connection:
+        return {row[0] for row in connection.execute("SELECT DISTINCT endpoint FROM api_requests")}
+
+
+def owner_connection(stack):
     password = json.loads((stack.home / "secrets.json").read_text())["maestro_password"]
     port = json.loads((stack.home / "state.json").read_text())["ports"]["postgres"]
-    with psycopg.connect(
-        host="127.0.0.1", port=port, user="maestro", password=password, dbname="maestro"
-    ) as connection:
-        return {row[0] for row in connection.execute("SELECT DISTINCT endpoint FROM api_requests")}
+    return psycopg.connect(host="127.0.0.1", port=port, user="maestro", password=password, dbname="maestro")
+
+
+def test_api_process_connects_as_the_role_that_is_bound(stack):
+    stack.request("GET", "/workflows")
+
+    assert connected_roles(stack, "maestro-api") == {"maestro_api"}
+    assert connected_roles(stack, "maestro-worker") == {"maestro"}
+
+
+def connected_roles(stack, application):
+    with owner_connection(stack) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = %s", (application,)
+        )
+        return {row[0] for row in found}
