@@ -1,6 +1,7 @@
 """The environment of the suite: chosen before Django reads its settings; servers start only where a test asks."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from maestro.embedded import postgres, valkey
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.ports import find_free
 from tests.servers import Servers
+
+# A suite started in the background of a shell ignores Ctrl-C, and so would every program it starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _directory = tempfile.TemporaryDirectory(prefix="maestro-tests-")
 HOME = Home(Path(_directory.name))
