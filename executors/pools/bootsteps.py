@@ -8,7 +8,6 @@ import threading
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from celery import bootsteps, signals
 from celery.worker import state
 
@@ -47,16 +46,20 @@ class LeaseStep(bootsteps.StartStopStep):
             return
         try:
             lease.end_lease(sql.engine_connection(), worker_id=worker_id)
-        except psycopg.OperationalError as error:
+        except sql.UNAVAILABLE as error:
             logger.warning("The lease was not ended, it will expire: %s", type(error).__name__)
 
     def _run(self, parent: Any) -> None:
         while not self._stopped.wait(lease.HEARTBEAT_SECONDS):
             try:
                 self._renew(parent)
-            except psycopg.OperationalError as error:
+            except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
                 logger.warning("Database not available, the lease is not renewed: %s", type(error).__name__)
+            except Exception:
+                # Whatever it was: a worker whose lease nobody renews is given up while it works.
+                sql.drop_engine_connection()
+                logger.exception("The lease could not be renewed, the next heartbeat tries again")
 
     def _renew(self, parent: Any) -> None:
         assert self._worker_id is not None
@@ -79,4 +82,4 @@ class LeaseStep(bootsteps.StartStopStep):
 
 def _held_messages() -> list[str]:
     """List the ids of all messages this worker has taken and not yet acknowledged."""
-    return [request.id for request in tuple(state.reserved_requests)]
+    return list({request.id for request in [*state.reserved_requests, *state.active_requests]})

@@ -25,9 +25,11 @@ UPDATE executor_workers SET heartbeat_at = clock_timestamp(), held = %(held)s, h
 WHERE id = %(id)s AND lost_at IS NULL
 """
 _END = "UPDATE executor_workers SET lost_at = clock_timestamp(), held = '{}' WHERE id = %(id)s AND lost_at IS NULL"
+# Not right after the server has started: nobody could renew a lease while it was down.
 _GIVE_UP = """
 UPDATE executor_workers SET lost_at = clock_timestamp()
 WHERE lost_at IS NULL AND heartbeat_at < clock_timestamp() - %(lease)s
+  AND pg_postmaster_start_time() < clock_timestamp() - %(lease)s
 RETURNING name
 """
 

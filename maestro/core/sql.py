@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -25,6 +25,17 @@ logger = logging.getLogger(__name__)
 Connection = psycopg.Connection[tuple[object, ...]]
 Row = TypeVar("Row")
 Result = TypeVar("Result")
+
+# What the database says while it is away, or read-only during a fail-over: the same work may be done later.
+UNAVAILABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+
+# A network that swallows packets must not hang a worker for longer than its lease.
+_NETWORK: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "tcp_user_timeout": 10_000,
+}
 
 # By process id, so that a forked child does not touch its parent's socket.
 _own: dict[int, Connection] = {}
@@ -52,10 +63,14 @@ def engine_connection() -> Connection:
     """
     with _lock:
         connection = _own.get(os.getpid())
-        if connection is None or connection.closed or connection.broken:
-            _own.clear()
-            connection = _own[os.getpid()] = _connect()
-        return connection
+        if connection is not None and not connection.closed and not connection.broken:
+            return connection
+    # Outside the lock, which a fork waits for.
+    connection = _connect()
+    with _lock:
+        _own.clear()
+        _own[os.getpid()] = connection
+    return connection
 
 
 def cursor(connection: Connection, row_factory: BaseRowFactory[Row]) -> psycopg.Cursor[Row]:
@@ -84,14 +99,24 @@ def with_engine_connection(work: Callable[[Connection], Result]) -> Result:
     for delay in (*RETRY_DELAYS_SECONDS, None):
         try:
             return work(engine_connection())
-        except psycopg.OperationalError as error:
-            if not isinstance(error, psycopg.errors.TransactionRollback):
-                drop_engine_connection()
+        except UNAVAILABLE as error:
             if delay is None:
                 raise
+            if is_victim(error):
+                continue
+            drop_engine_connection()
             logger.warning("Database not available, trying again in %s s: %s", delay, type(error).__name__)
             time.sleep(delay)
     raise AssertionError("unreachable")
+
+
+def is_victim(error: BaseException) -> bool:
+    """Tell whether the server ended a transaction for another's sake (class 40: deadlock, serialization).
+
+    Knows psycopg's own error and Django's around it.
+    """
+    own = error if isinstance(error, psycopg.Error) else error.__cause__
+    return isinstance(own, psycopg.Error) and (own.sqlstate or "").startswith("40")
 
 
 def _connect() -> Connection:
@@ -99,4 +124,4 @@ def _connect() -> Connection:
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     parameters = {names[key]: given[key] for key in names if given.get(key)}
     options = {key: value for key, value in given["OPTIONS"].items() if key != "pool"}
-    return psycopg.connect(**(options | parameters), autocommit=True)
+    return psycopg.connect(**(_NETWORK | options | parameters), autocommit=True)
