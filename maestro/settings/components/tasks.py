@@ -7,12 +7,25 @@ MAESTRO_TASK_MODULES = ENVIRONMENT.task_modules
 # Above the longest task: a delivery that is not acknowledged by then is repeated, which costs a message and changes
 # nothing.
 _VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
+# A broker that hangs must not hang a request: what could not be sent is sent by recovery. Above the second for which
+# workers block on an empty queue.
+_SOCKET_SECONDS = 4
 
 CELERY_BROKER_URL = ENVIRONMENT.broker_url.get_secret_value()
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": _VISIBILITY_TIMEOUT_SECONDS}
+CELERY_BROKER_CONNECTION_TIMEOUT = _SOCKET_SECONDS
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": _VISIBILITY_TIMEOUT_SECONDS,
+    "socket_timeout": _SOCKET_SECONDS,
+    "socket_connect_timeout": _SOCKET_SECONDS,
+}
 # Chords count their headers here; results themselves are never stored.
-CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_RESULT_BACKEND = f"workflows.dispatch.chord_counter:ChordCounter+{CELERY_BROKER_URL}"
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2},
+}
+CELERY_REDIS_SOCKET_TIMEOUT = _SOCKET_SECONDS
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = _SOCKET_SECONDS
 CELERY_RESULT_EXPIRES = 24 * 3600
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
