@@ -11,7 +11,11 @@ import pytest
 import redis
 from django.conf import settings
 
+from executors.pools import lease
+from maestro.core import sql
 from tests.builders import make_actor
+from tests.integration.schedules import connect
+from workflows.dispatch import publish
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,3 +84,37 @@ def worker(database, tmp_path_factory):
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Task keys of everything that would have been sent, in order."""
+    keys = []
+
+    def collect(run, version, ready, *, alone=False):
+        keys.extend(row.task_key for row in ready)
+
+    monkeypatch.setattr(publish, "publish", collect)
+    return keys
+
+
+@pytest.fixture
+def connection(database):
+    with connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(database):
+    """A second connection, for the transaction that is held open."""
+    with connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def worker_row(database):
+    """A registered worker without a process."""
+
+    worker_id = lease.register_worker(sql.engine_connection(), name="test", pid=1, concurrency=1, queues=["maestro"])
+    yield worker_id
+    lease.end_lease(sql.engine_connection(), worker_id=worker_id)

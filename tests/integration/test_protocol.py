@@ -5,128 +5,34 @@ the guards are about. V-numbers are those of docs/explanation/protocol.md. Nothi
 that the test alone decides what happens when.
 """
 
-import concurrent.futures
-import os
-import time
-from contextlib import contextmanager
+import datetime
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.rows import tuple_row
+from celery.exceptions import Ignore
 
 from executors.pools import lease
-from maestro.core import sql
 from tests.builders import start_run, statuses
-from workflows.dispatch import advance, claim, execution, finalise, finish, leases, publish, recovery
-from workflows.dispatch.finish import Outcome
+from tests.integration.schedules import (
+    FAILED,
+    HOLDER,
+    SUCCEEDED,
+    do,
+    follow,
+    held_open,
+    hold,
+    rerun,
+    take,
+    task_of,
+)
+from workflows.dispatch import claim, execution, finalise, finish, leases, recovery
 from workflows.dispatch.messages import Holder, TaskRef
-from workflows.dispatch.publish import RunRef
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.statuses import TaskStatus
 
-HOLDER = Holder(worker="test", worker_id=None)
-SUCCEEDED = Outcome(status=TaskStatus.SUCCEEDED)
-FAILED = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="x")
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch):
-    """Task keys of everything that would have been sent, in order."""
-    keys = []
-
-    def collect(run, version, ready, origin, *, alone=False):
-        keys.extend(row.task_key for row in ready)
-
-    monkeypatch.setattr(publish, "publish", collect)
-    return keys
-
-
-@pytest.fixture
-def connection(database):
-    with _connect() as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(database):
-    """A second connection, for the transaction that is held open."""
-    with _connect() as opened:
-        yield opened
-
-
-def _connect():
-    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, row_factory=tuple_row)
-
-
-def task_of(run, key, generation=0):
-    return TaskRef(
-        run_id=run.id, organization_id=run.organization_id, task_key=key, map_index=None, generation=generation
-    )
-
-
-def ref(run):
-    return RunRef(run_id=run.id, organization_id=run.organization_id)
-
-
-def take(connection, run, key, generation=0):
-    return claim.claim(connection, task_of(run, key, generation), HOLDER, uuid4())
-
-
-def do(connection, run, key, outcome=SUCCEEDED):
-    """Claim and finish a task; nobody looks at what follows."""
-    claimed = take(connection, run, key)
-    assert claimed is not None
-    assert finish.finish(connection, claimed, outcome) is not None
-
-
-def follow(connection, run, key):
-    advance.advance_from(connection, ref(run), advance.version_of_run(connection, run.id), [key])
-
-
-@contextmanager
-def held_open(connection, *statements):
-    """Run statements in a transaction that commits only after the block; the block gets a function that runs work
-    meanwhile.
-
-    The work runs in a thread of its own; the transaction commits once PostgreSQL says that the work waits for it.
-    """
-    with concurrent.futures.ThreadPoolExecutor(1) as thread, connection.transaction():
-        for statement, parameters in statements:
-            connection.execute(statement, parameters)
-        pid = connection.info.backend_pid
-
-        def meanwhile(work):
-            future = thread.submit(work)
-            with _connect() as watcher:
-                deadline = time.monotonic() + 10
-                while not future.done():
-                    waiting = watcher.execute(
-                        "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)
-                    ).fetchone()
-                    if waiting[0]:
-                        break
-                    assert time.monotonic() < deadline, "the work neither ended nor waited"
-                    time.sleep(0.01)
-            return future
-
-        yield meanwhile
-
-
-def rerun(run, *keys):
-    """What a rerun writes: the rows pending again, one generation on, also those that were pending."""
-    return (
-        """
-        UPDATE task_executions SET status = 'pending', reason = '', generation = generation + 1, finished_at = NULL
-        WHERE run_id = %s AND task_key = ANY (%s)
-        """,
-        (run.id, list(keys)),
-    )
-
-
-def hold(run, value):
-    return "UPDATE task_executions SET hold = %s WHERE run_id = %s", (value, run.id)
+pytestmark = pytest.mark.usefixtures("sent")
 
 
 @pytest.mark.parametrize("value", [1, 2], ids=["pause", "cancel"])
@@ -147,7 +53,9 @@ def test_v2_failure_under_a_cancel_is_the_cancellation(actor, connection, other)
     with held_open(other, hold(run, 2)) as meanwhile:
         finishing = meanwhile(lambda: finish.finish(connection, claimed, FAILED))
 
-    assert finishing.result() == finish.Finished(status=TaskStatus.CANCELLED, hold=2)
+    assert finishing.result() == finish.Finished(
+        status=TaskStatus.CANCELLED, hold=2, finished_at=TaskExecution.objects.get(run_id=run.id).finished_at
+    )
 
 
 def test_v3_claim_that_waited_for_a_rerun_of_its_need_does_not_start(actor, connection, other):
@@ -282,7 +190,7 @@ def test_v10_attempt_that_its_live_worker_does_not_hold_is_taken_back(actor, con
     holder = Holder(worker="test", worker_id=worker_row)
     for key in ("a", "b"):
         assert claim.claim(connection, task_of(run, key), holder, uuid4())
-    held = f"{run.id}.0.0"
+    held = f"{run.id}.a.0"
     connection.execute(
         "UPDATE executor_workers SET held = %s, held_at = clock_timestamp() WHERE id = %s", ([held], worker_row)
     )
@@ -306,12 +214,13 @@ def test_claim_newer_than_the_list_of_what_is_held_is_left_alone(actor, connecti
     assert statuses(run.id) == {"a": "running"}
 
 
-def test_silent_worker_is_given_up_and_what_it_ran_is_queued_again(actor, connection, worker_row, sent):
+def test_silent_worker_is_given_up_and_what_it_ran_is_queued_again(actor, connection, worker_row, monkeypatch):
+    monkeypatch.setattr(lease, "LEASE", datetime.timedelta(seconds=1))
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
     connection.execute(
         "UPDATE executor_workers SET heartbeat_at = clock_timestamp() - interval '1 hour', held = %s WHERE id = %s",
-        ([f"{run.id}.0.0"], worker_row),
+        ([f"{run.id}.a.0"], worker_row),
     )
 
     leases.take_back_lost(connection)
@@ -379,15 +288,7 @@ def test_second_delivery_of_a_running_task_starts_nothing(actor, connection):
     run = start_run(actor, {"a": ""})
     take(connection, run, "a")
 
-    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+    with pytest.raises(Ignore):
+        execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
 
     assert TaskExecution.objects.get(run_id=run.id).attempt == 1
-
-
-@pytest.fixture
-def worker_row(database):
-    """A registered worker without a process."""
-
-    worker_id = lease.register_worker(sql.engine_connection(), name="test", pid=1, concurrency=1, queues=["maestro"])
-    yield worker_id
-    lease.end_lease(sql.engine_connection(), worker_id=worker_id)

@@ -7,7 +7,7 @@ twice or lose them (docs/explanation/canvas.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -35,21 +35,27 @@ class CanvasScope:
     """Task key → generation, where it is not 0."""
 
 
-def compile_canvas(
-    plan: ExecutionPlan, scope: CanvasScope, frontier: Sequence[int], origin: int | None
-) -> list[Signature]:
-    """Compile what runs from the tasks that just became ready.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canvas:
+    """What one send carries."""
 
-    `origin` is the task whose end made them ready, None for the start of a run. A frontier that owns every branch of a
-    closed fork becomes one chord; any other task becomes a canvas of its own.
+    starts_with: tuple[int, ...]
+    """Positions of the ready tasks it carries."""
+    signature: Signature
+    """The signature, chain or chord."""
+
+
+def compile_canvas(plan: ExecutionPlan, scope: CanvasScope, frontier: Sequence[int]) -> list[Canvas]:
+    """Compile what runs from tasks that became ready at the same time.
+
+    Those of them that are all branches of a closed fork become one chord; any other task becomes a canvas of its own.
     """
-    branches, join = (plan.roots, plan.root_join) if origin is None else _fork_of(plan, origin)
-    if join is not None and len(frontier) > 1 and sorted(frontier) == list(branches):
-        forked = shape.fork_from(plan, branches, join)
-        if forked is not None:
-            fork, after = forked
-            return [chord([_compile(plan, scope, branch) for branch in fork.branches], _compile(plan, scope, after))]
-    return [_compile(plan, scope, shape.stretch_from(plan, position)) for position in frontier]
+    by_needs: dict[tuple[int, ...], list[int]] = {}
+    for position in sorted(frontier):
+        by_needs.setdefault(plan.tasks[position].needs, []).append(position)
+    return [
+        canvas for needs, positions in by_needs.items() for canvas in _compile_siblings(plan, scope, needs, positions)
+    ]
 
 
 def compile_alone(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Signature:
@@ -60,8 +66,30 @@ def compile_alone(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Sig
     return _signature(plan, scope, position)
 
 
-def _fork_of(plan: ExecutionPlan, position: int) -> tuple[tuple[int, ...], int | None]:
-    return plan.tasks[position].successors, plan.tasks[position].join
+def _compile_siblings(
+    plan: ExecutionPlan, scope: CanvasScope, needs: tuple[int, ...], positions: list[int]
+) -> Iterator[Canvas]:
+    """Compile tasks that have the same needs."""
+    branches, join = _fork_after(plan, needs)
+    if join is not None and len(positions) > 1 and tuple(positions) == branches:
+        forked = shape.fork_from(plan, branches, join)
+        if forked is not None:
+            fork, after = forked
+            header = [_compile(plan, scope, branch) for branch in fork.branches]
+            yield Canvas(starts_with=branches, signature=chord(header, _compile(plan, scope, after)))
+            return
+    for position in positions:
+        signature = _compile(plan, scope, shape.stretch_from(plan, position))
+        yield Canvas(starts_with=(position,), signature=signature)
+
+
+def _fork_after(plan: ExecutionPlan, needs: tuple[int, ...]) -> tuple[tuple[int, ...], int | None]:
+    """Return the branches of the fork after one task, or at the start of the run, and where they meet."""
+    if not needs:
+        return plan.roots, plan.root_join
+    if len(needs) == 1:
+        return plan.tasks[needs[0]].successors, plan.tasks[needs[0]].join
+    return (), None
 
 
 def _compile(plan: ExecutionPlan, scope: CanvasScope, stretch: Stretch) -> Signature:
@@ -88,24 +116,14 @@ def _signature(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Signat
         EXECUTE,
         kwargs=kwargs,
         immutable=True,
-        task_id=make_message_id(scope.run_id, position, generation),
+        task_id=make_message_id(scope.run_id, key, generation),
         shadow=f"{scope.workflow_name}.{key}",
     )
 
 
-def make_message_id(run_id: UUID, position: int, generation: int) -> str:
-    """Name a message after what it runs, so that whoever finds it in the broker or in a worker knows without opening
-    it.
+def make_message_id(run_id: UUID, task_key: str, generation: int) -> str:
+    """Name a message after what it runs, so that a worker's lease can say what it holds.
 
-    Two messages for one task share the id, and a chord counts an id once.
+    Two messages for one task share the id, and a chord counts an id once. `workflows.dispatch.leases` spells it in SQL.
     """
-    return f"{run_id}.{position}.{generation}"
-
-
-def run_and_position(message_id: str) -> tuple[UUID, int] | None:
-    """Read back what a message runs; None for an id that `make_message_id` did not make."""
-    run_id, _, rest = message_id.partition(".")
-    try:
-        return UUID(run_id), int(rest.partition(".")[0])
-    except ValueError:
-        return None
+    return f"{run_id}.{task_key}.{generation}"

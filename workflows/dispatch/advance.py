@@ -25,7 +25,7 @@ WITH judged AS MATERIALIZED (
     SELECT t.id, t.generation, {joins.DECISION} AS decision
     FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
     WHERE t.run_id = %(run_id)s AND t.task_key = ANY (%(task_keys)s) AND t.map_index IS NULL
-      AND t.status = 'pending' AND t.hold = 0
+      AND t.status = 'pending' AND t.hold = 0 AND {joins.MAY_BE_DECIDED}
 )
 UPDATE task_executions AS c
 SET status = CASE j.decision WHEN 'run' THEN 'queued' ELSE 'skipped' END,
@@ -43,17 +43,15 @@ def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersi
     """Look at the successors of tasks that ended, in new transactions after the commit that ended them; then at the
     run.
     """
+    tasks = version.plan.tasks
     frontier = list(ended)
     queued_any = False
     while frontier:
-        origins, frontier = frontier, []
-        for origin in origins:
-            successors = [version.plan.tasks[s].key for s in version.plan.tasks[version.positions[origin]].successors]
-            queued, skipped = _decide(connection, run.run_id, successors)
-            if queued:
-                publish.publish(run, version, queued, origin)
-            queued_any = queued_any or bool(queued)
-            frontier += skipped
+        successors = {s for key in frontier for s in tasks[version.positions[key]].successors}
+        queued, frontier = _decide(connection, run.run_id, [tasks[s].key for s in sorted(successors)])
+        if queued:
+            publish.publish(run, version, queued)
+            queued_any = True
     if not queued_any:
         finalise.finalise_run(connection, run.run_id)
 
@@ -62,7 +60,7 @@ def advance_task(connection: sql.Connection, run: RunRef, version: CompiledVersi
     """Do for a pending task itself what the end of its last need would have done."""
     queued, skipped = _decide(connection, run.run_id, [task_key])
     if queued:
-        publish.publish(run, version, queued, None, alone=True)
+        publish.publish(run, version, queued, alone=True)
     if skipped:
         advance_from(connection, run, version, skipped)
 

@@ -42,6 +42,7 @@ _REREAD = """
 SELECT {columns} FROM task_executions c JOIN workflow_runs r ON r.id = c.run_id
 WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
   AND c.task_key = %(task_key)s AND c.claim_token = %(token)s
+  AND c.generation = %(generation)s AND c.status IN ('running', 'skipped')
 """
 _COLUMNS = """
     c.id, c.status, c.attempt, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,

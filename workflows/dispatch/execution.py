@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Sequence
 
+from celery.exceptions import Ignore
+
 from executors import services as executor_services
 from executors.base import LogLine, TaskResult
 from executors.runtime.attempt import run_attempt
@@ -17,7 +19,7 @@ from maestro.core.clock import format_time
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
-from workflows.dispatch import advance, finalise
+from workflows.dispatch import advance, finalise, publish
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish
 from workflows.dispatch.messages import Holder, TaskRef
@@ -45,7 +47,9 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         return
     outcome = _run(claimed)
     finished = sql.with_engine_connection(lambda connection: finish(connection, claimed, outcome))
-    if finished is None:
+    if finished is not None:
+        publish.note_end(finished.finished_at)
+    else:
         logger.warning(
             "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
             claimed.attempt,
@@ -75,6 +79,10 @@ def _do_unclaimed(connection: sql.Connection, task: TaskRef) -> None:
     run = RunRef(run_id=task.run_id, organization_id=task.organization_id)
     if status is TaskStatus.PENDING:
         advance.advance_task(connection, run, advance.version_of_run(connection, task.run_id), task.task_key)
+    elif status is TaskStatus.RUNNING:
+        # Somebody runs it and goes on with the canvas afterwards. Were this delivery to return, Celery would count it
+        # as the end of a header member and send the body too early, once and for all.
+        raise Ignore
     elif status.is_terminal:
         advance.advance_from(connection, run, advance.version_of_run(connection, task.run_id), [task.task_key])
 
@@ -172,13 +180,22 @@ class _CancelWatch:
     def is_cancelled(self) -> bool:
         """Tell whether the attempt should stop."""
         if not self._is_cancelled and time.monotonic() - self._asked_at >= CANCEL_CHECK_SECONDS:
-            self._is_cancelled = sql.with_engine_connection(self._ask)
+            self._is_cancelled = self._ask()
             self._asked_at = time.monotonic()
         return self._is_cancelled
 
-    def _ask(self, connection: sql.Connection) -> bool:
-        row = connection.execute(
-            "SELECT hold FROM task_executions WHERE id = %s AND status = 'running' AND claim_token = %s",
-            (self._claimed.id, self._claimed.claim_token),
-        ).fetchone()
+    def _ask(self) -> bool:
+        """Ask once: the user's code must not wait for a database that is away."""
+        try:
+            row = (
+                sql.engine_connection()
+                .execute(
+                    "SELECT hold FROM task_executions WHERE id = %s AND status = 'running' AND claim_token = %s",
+                    (self._claimed.id, self._claimed.claim_token),
+                )
+                .fetchone()
+            )
+        except sql.UNAVAILABLE:
+            sql.drop_engine_connection()
+            return False
         return row is None or row[0] == 2

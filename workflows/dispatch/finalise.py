@@ -21,7 +21,8 @@ SELECT EXISTS (
 )
 """
 _LOCK_RUN = """
-SELECT id, status, hold, workflow_version_id, inputs, created_at FROM workflow_runs WHERE id = %(run_id)s FOR UPDATE
+SELECT id, status, hold, workflow_version_id, inputs, created_at FROM workflow_runs WHERE id = %(run_id)s
+FOR NO KEY UPDATE
 """
 _FIRST_FAILURE = """
 SELECT task_key, map_index, error_message FROM task_executions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 from psycopg.rows import tuple_row
@@ -25,7 +26,7 @@ SET status = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'cancelled' ELS
     error_message = %(error_message)s,
     finished_at = clock_timestamp()
 WHERE t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s
-RETURNING t.status, t.hold
+RETURNING t.status, t.hold, t.finished_at
 """
 
 
@@ -53,6 +54,8 @@ class Finished:
     """Its final status."""
     hold: int
     """Its hold; not 0 means that somebody paused or cancelled meanwhile."""
+    finished_at: datetime.datetime
+    """When, by the database's clock."""
 
 
 def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finished | None:
@@ -68,4 +71,4 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
     }
     with sql.cursor(connection, tuple_row) as cursor:
         row = cursor.execute(_FINISH, parameters).fetchone()
-    return None if row is None else Finished(status=TaskStatus(row[0]), hold=row[1])
+    return None if row is None else Finished(status=TaskStatus(row[0]), hold=row[1], finished_at=row[2])

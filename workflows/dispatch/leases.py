@@ -8,17 +8,19 @@ from psycopg.rows import dict_row
 
 from executors.pools import lease
 from maestro.core import sql
-from workflows.dispatch import advance, publish
+from workflows.dispatch import advance, each, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.runs.statuses import TaskStatus
 
 logger = logging.getLogger(__name__)
 
 MAX_PER_SWEEP = 1000
+# Attempts of one task that may be lost: a task that takes its worker down every time must not do so for ever.
+PLATFORM_BUDGET = 3
 
 # Guard, re-checked under the row lock: still running under the claim that was judged. Lost is a claim whose worker was
 # given up, or has looked up what it holds after the claim and does not hold it any more: its child died, or could never
-# write its end.
+# write its end. The ids of what is held are made by `workflows.compiler.canvas.make_message_id`.
 _TAKE_BACK = """
 WITH lost AS MATERIALIZED (
     SELECT t.id, t.claim_token
@@ -26,19 +28,31 @@ WITH lost AS MATERIALIZED (
     WHERE t.status = 'running' AND t.claim_worker_id IS NOT NULL
       AND (w.id IS NULL OR w.lost_at IS NOT NULL
            OR (w.held_at > t.started_at
-               AND NOT (t.run_id || '.' || t.position || '.' || t.generation) = ANY (w.held)))
+               AND NOT (t.run_id || '.' || t.task_key || '.' || t.generation) = ANY (w.held)))
     LIMIT %(limit)s
+), judged AS (
+    SELECT t.id, lost.claim_token,
+           CASE WHEN t.hold = 2 THEN 'cancelled'
+                WHEN t.platform_failures + 1 >= %(budget)s THEN 'failed'
+                ELSE 'queued' END AS status
+    FROM lost JOIN task_executions t ON t.id = lost.id
+    ORDER BY t.run_id, t.position
+    FOR NO KEY UPDATE OF t
 ), taken AS (
     UPDATE task_executions c
-    SET status = CASE WHEN c.hold = 2 THEN 'cancelled' ELSE 'queued' END,
-        reason = CASE WHEN c.hold = 2 THEN '' ELSE 'worker_lost' END,
+    SET status = j.status,
+        reason = CASE j.status WHEN 'cancelled' THEN '' ELSE 'worker_lost' END,
         platform_failures = c.platform_failures + 1,
         claim_token = NULL,
         claim_worker_id = NULL,
-        queued_at = CASE WHEN c.hold = 2 THEN c.queued_at ELSE clock_timestamp() END,
-        finished_at = CASE WHEN c.hold = 2 THEN clock_timestamp() END
-    FROM lost
-    WHERE c.id = lost.id AND c.status = 'running' AND c.claim_token = lost.claim_token
+        queued_at = CASE j.status WHEN 'queued' THEN clock_timestamp() ELSE c.queued_at END,
+        finished_at = CASE j.status WHEN 'queued' THEN NULL ELSE clock_timestamp() END,
+        error_code = CASE j.status WHEN 'failed' THEN 'worker_lost' ELSE '' END,
+        error_message = CASE j.status
+            WHEN 'failed' THEN 'The worker was lost ' || c.platform_failures + 1 || ' times while it ran this task.'
+            ELSE '' END
+    FROM judged j
+    WHERE c.id = j.id AND c.status = 'running' AND c.claim_token = j.claim_token
     RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
               c.started_at, c.hold
 ), history AS (
@@ -59,16 +73,17 @@ def take_back_lost(connection: sql.Connection) -> int:
     for name in lease.give_up_silent_workers(connection):
         logger.warning("Worker %s has been silent for %s and is given up", name, lease.LEASE)
     with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_TAKE_BACK, {"limit": MAX_PER_SWEEP}).fetchall()
+        rows = cursor.execute(_TAKE_BACK, {"limit": MAX_PER_SWEEP, "budget": PLATFORM_BUDGET}).fetchall()
     for row in rows:
-        run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
-        version = advance.version_of_run(connection, run.run_id)
-        if row["status"] == TaskStatus.CANCELLED:
-            advance.advance_from(connection, run, version, [row["task_key"]])
-        elif row["hold"] == 0:
-            ready = Ready(
-                id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
-            )
-            publish.publish(run, version, [ready], None, alone=True)
-        logger.warning("Took back task %s of run %s: its worker was lost", row["task_key"], run.run_id)
+        logger.warning("Took back task %s of run %s: its worker was lost", row["task_key"], row["run_id"])
+        with each.run_of(row["run_id"]):
+            run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+            version = advance.version_of_run(connection, run.run_id)
+            if row["status"] != TaskStatus.QUEUED:
+                advance.advance_from(connection, run, version, [row["task_key"]])
+            elif row["hold"] == 0:
+                ready = Ready(
+                    id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
+                )
+                publish.publish(run, version, [ready], alone=True)
     return len(rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime
 import logging
 
-from kombu.exceptions import OperationalError
 from psycopg.rows import dict_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, publish
-from workflows.dispatch.broker import look_at_queue
+from workflows.dispatch import advance, each, publish
+from workflows.dispatch.broker import BrokerAway, look_at_queue
 from workflows.dispatch.publish import Ready, RunRef
 
 logger = logging.getLogger(__name__)
@@ -22,17 +21,17 @@ MAX_PER_SWEEP = 1000
 _QUEUES = "SELECT DISTINCT queue FROM task_executions WHERE status = 'queued'"
 _RESEND = """
 WITH lost AS (
-    SELECT t.id FROM task_executions t
+    SELECT t.id, t.queued_at FROM task_executions t
     WHERE t.status = 'queued' AND t.queue = %(queue)s AND t.hold = 0
       AND t.queued_at < coalesce(%(head)s, clock_timestamp()) - %(slack)s
       AND NOT EXISTS (
-          SELECT FROM unnest(%(held_runs)s::uuid[], %(held_positions)s::int[]) AS held (run_id, position)
-          WHERE held.run_id = t.run_id AND held.position = t.position
+          SELECT FROM executor_workers w
+          WHERE w.lost_at IS NULL AND (t.run_id || '.' || t.task_key || '.' || t.generation) = ANY (w.held)
       )
     ORDER BY t.queued_at LIMIT %(limit)s
 )
 UPDATE task_executions c SET queued_at = clock_timestamp()
-FROM lost WHERE c.id = lost.id AND c.status = 'queued' AND c.hold = 0
+FROM lost WHERE c.id = lost.id AND c.queued_at = lost.queued_at AND c.status = 'queued' AND c.hold = 0
 RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.generation, c.queued_at
 """
 
@@ -41,8 +40,8 @@ def resend_lost(connection: sql.Connection) -> int:
     """Send again what the broker lost, at most 1,000 rows a queue. Returns how many; 0 while the broker is away."""
     try:
         return sum(_resend_of_queue(connection, str(row[0])) for row in connection.execute(_QUEUES).fetchall())
-    except OperationalError as error:
-        logger.warning("Broker not available, lost messages are looked for later: %s", type(error).__name__)
+    except BrokerAway as error:
+        logger.warning("Broker not available, lost messages are looked for later: %s", error)
         return 0
 
 
@@ -54,16 +53,17 @@ def _resend_of_queue(connection: sql.Connection, queue: str) -> int:
         "queue": queue,
         "head": view.head_queued_at,
         "slack": SLACK,
-        "held_runs": [run_id for run_id, _ in view.held],
-        "held_positions": [position for _, position in view.held],
         "limit": MAX_PER_SWEEP,
     }
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_RESEND, parameters).fetchall()
     for row in rows:
-        run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
-        ready = Ready(id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"])
-        publish.publish(run, advance.version_of_run(connection, run.run_id), [ready], None, alone=True)
+        with each.run_of(row["run_id"]):
+            run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+            ready = Ready(
+                id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
+            )
+            publish.publish(run, advance.version_of_run(connection, run.run_id), [ready], alone=True)
     if rows:
         logger.warning("Sent %d tasks again whose messages the broker had lost", len(rows))
     return len(rows)

@@ -1,24 +1,36 @@
-"""Sending canvases to the broker, after the commit that made their tasks ready. A send that fails loses nothing:
-recovery sends again.
+"""Sending canvases to the broker, after the commit that made their tasks ready. A send that fails loses nothing: the
+rows say `queued`, so recovery sends them.
 """
 
 from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from celery import Signature
-from kombu.exceptions import OperationalError
+from celery import Signature, signals, signature
+from psycopg.rows import class_row
 
+from maestro.core import sql
 from maestro.core.clock import format_time
 from workflows.catalog.cache import CompiledVersion
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
 
 logger = logging.getLogger(__name__)
+
+SEND_QUEUED = "workflows.dispatch.send_queued"
+# A run with more ready tasks at its start has a worker send them: each send takes about half a millisecond of the
+# request.
+MAX_SENT_AT_START = 50
+
+_QUEUED_TASKS = """
+SELECT id, task_key, generation, queued_at FROM task_executions
+WHERE run_id = %(run_id)s AND status = 'queued' AND hold = 0 AND map_index IS NULL
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +57,8 @@ class RunRef:
     """Its tenant."""
 
 
-def publish(
-    run: RunRef, version: CompiledVersion, ready: Sequence[Ready], origin: str | None, *, alone: bool = False
-) -> None:
-    """Send what runs from the rows that became ready because of one origin, None for the start of the run.
+def publish(run: RunRef, version: CompiledVersion, ready: Sequence[Ready], *, alone: bool = False) -> None:
+    """Send what runs from rows that became ready at the same time.
 
     `alone` is for rows woken by recovery, a timer or a signal: each gets a canvas that ends with itself.
     """
@@ -61,23 +71,50 @@ def publish(
     rows = {version.positions[row.task_key]: row for row in ready}
     if alone:
         for position, row in rows.items():
-            _send(canvas.compile_alone(version.plan, scope, position), [row])
+            _send(canvas.compile_alone(version.plan, scope, position), row.queued_at)
         return
-    start = None if origin is None else version.positions[origin]
-    canvases = canvas.compile_canvas(version.plan, scope, sorted(rows), start)
-    if len(canvases) == 1:
-        _send(canvases[0], list(ready))
-        return
-    for position, signature in zip(sorted(rows), canvases, strict=True):
-        _send(signature, [rows[position]])
+    for compiled in canvas.compile_canvas(version.plan, scope, list(rows)):
+        _send(compiled.signature, min(rows[position].queued_at for position in compiled.starts_with))
 
 
-def _send(signature: Signature, rows: Sequence[Ready]) -> None:
-    """Send one canvas. The broker being away is not this caller's failure: the rows say `queued`, so recovery sends
-    them.
-    """
-    headers = {"queued_at": format_time(min(row.queued_at for row in rows))}
+def publish_start(run: RunRef, version: CompiledVersion, ready: Sequence[Ready]) -> None:
+    """Send the first tasks of a run, or one message by which a worker sends them when they are many."""
+    if len(ready) <= MAX_SENT_AT_START:
+        publish(run, version, ready)
+        return
+    kwargs = {"run_id": str(run.run_id), "organization_id": str(run.organization_id)}
+    _send(signature(SEND_QUEUED, kwargs=kwargs, immutable=True), ready[0].queued_at)
+
+
+def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVersion) -> None:
+    """Send every queued task of a run."""
+    with sql.cursor(connection, class_row(Ready)) as cursor:
+        ready = cursor.execute(_QUEUED_TASKS, {"run_id": run.run_id}).fetchall()
+    if ready:
+        publish(run, version, ready)
+
+
+def _send(message: Signature, queued_at: datetime.datetime) -> None:
     try:
-        signature.apply_async(headers=headers)
-    except OperationalError as error:
-        logger.warning("Broker not available, recovery will send %d queued tasks: %s", len(rows), type(error).__name__)
+        message.apply_async(headers={"queued_at": format_time(queued_at)})
+    except Exception:
+        # Broker away, hanging or refusing: whatever it was, the caller's own work is committed and must not fail for
+        # it.
+        logger.exception("A canvas could not be sent, recovery will send its tasks")
+
+
+# When the task that this process ran last ended, by the database's clock. What Celery sends on inside a canvas, it
+# sends right after that.
+_last_end: list[str] = []
+
+
+def note_end(ended_at: datetime.datetime) -> None:
+    """Remember when a task ended, to date the messages that follow it inside its canvas."""
+    _last_end[:] = [format_time(ended_at) or ""]
+
+
+@signals.before_task_publish.connect
+def _date_message(headers: MutableMapping[str, Any] | None = None, **_: Any) -> None:
+    """Give every message a `queued_at`; a chord's body would carry that of its header."""
+    if headers is not None and _last_end:
+        headers["queued_at"] = max(headers.get("queued_at") or "", _last_end[0])

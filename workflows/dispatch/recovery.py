@@ -8,12 +8,11 @@ import datetime
 import logging
 from itertools import groupby
 
-from kombu.exceptions import OperationalError
 from psycopg.rows import tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, finalise
-from workflows.dispatch.broker import look_at_queue
+from workflows.dispatch import advance, each, finalise
+from workflows.dispatch.broker import BrokerAway, look_at_queue
 from workflows.dispatch.publish import RunRef
 from workflows.runs import joins
 
@@ -32,13 +31,8 @@ _READY_TASKS = f"""
 SELECT t.run_id, t.organization_id, t.task_key
 FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
 WHERE t.status = 'pending' AND t.hold = 0 AND t.map_index IS NULL
-  AND (t.run_if IN ('any_succeeded', 'any_failed') OR NOT EXISTS (
-      SELECT FROM task_executions o
-      WHERE o.run_id = t.run_id AND o.task_key = ANY (t.needs) AND o.map_index IS NULL
-        AND o.status IN ('pending', 'queued', 'running', 'waiting')
-  ))
-  AND {joins.DECISION} IS NOT NULL
-  AND n.last_finished_at < coalesce(%(head)s, clock_timestamp()) - %(grace)s
+  AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} IS NOT NULL
+  AND coalesce(n.last_finished_at, t.created_at) < coalesce(%(head)s, clock_timestamp()) - %(grace)s
 ORDER BY t.run_id, t.position
 LIMIT %(limit)s
 """
@@ -57,8 +51,8 @@ def recover_ready(connection: sql.Connection) -> int:
     """Queue or skip every pending task whose join was decided a while ago. Returns how many were found."""
     try:
         view = look_at_queue(CANVAS_QUEUE)
-    except OperationalError as error:
-        logger.warning("Broker not available, ready tasks are looked for later: %s", type(error).__name__)
+    except BrokerAway as error:
+        logger.warning("Broker not available, ready tasks are looked for later: %s", error)
         return 0
     if not view.is_dated:
         return 0
@@ -66,11 +60,12 @@ def recover_ready(connection: sql.Connection) -> int:
     with sql.cursor(connection, tuple_row) as cursor:
         rows = cursor.execute(_READY_TASKS, parameters).fetchall()
     for (run_id, organization_id), found in groupby(rows, key=lambda row: row[:2]):
-        version = advance.version_of_run(connection, run_id)
-        keys = [task_key for _, _, task_key in found]
-        for task_key in keys:
-            advance.advance_task(connection, RunRef(run_id=run_id, organization_id=organization_id), version, task_key)
-        logger.warning("Recovered %d tasks of run %s that were ready but not queued", len(keys), run_id)
+        run, keys = RunRef(run_id=run_id, organization_id=organization_id), [task_key for _, _, task_key in found]
+        with each.run_of(run_id):
+            version = advance.version_of_run(connection, run_id)
+            for task_key in keys:
+                advance.advance_task(connection, run, version, task_key)
+            logger.warning("Recovered %d tasks of run %s that were ready but not queued", len(keys), run_id)
     return len(rows)
 
 
@@ -78,7 +73,10 @@ def recover_ended(connection: sql.Connection) -> int:
     """End every run in which nothing is left to do. Returns how many."""
     with sql.cursor(connection, tuple_row) as cursor:
         rows = cursor.execute(_ENDED_RUNS, {"grace": GRACE, "limit": MAX_PER_SWEEP}).fetchall()
-    ended = [run_id for (run_id,) in rows if finalise.finalise_run(connection, run_id)]
-    for run_id in ended:
-        logger.warning("Recovered the end of run %s, in which nothing was left to do", run_id)
-    return len(ended)
+    ended = 0
+    for (run_id,) in rows:
+        with each.run_of(run_id):
+            if finalise.finalise_run(connection, run_id):
+                ended += 1
+                logger.warning("Recovered the end of run %s, in which nothing was left to do", run_id)
+    return ended

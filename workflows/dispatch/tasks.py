@@ -8,9 +8,11 @@ from uuid import UUID
 from celery import Task, shared_task
 
 from executors.pools.incarnation import get_incarnation
+from maestro.core import sql
 from workflows.compiler.canvas import EXECUTE
-from workflows.dispatch import execution
+from workflows.dispatch import advance, execution, publish
 from workflows.dispatch.messages import Holder, TaskRef
+from workflows.dispatch.publish import SEND_QUEUED, RunRef
 
 
 @shared_task(bind=True, name=EXECUTE, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
@@ -29,3 +31,12 @@ def execute(
             generation=generation,
         )
         execution.execute_task(task, holder, canvas_ends=canvas_ends)
+
+
+@shared_task(name=SEND_QUEUED, acks_late=True, ignore_result=True)
+def send_queued(*, run_id: str, organization_id: str, **_: Any) -> None:
+    """Send the queued tasks of a run that are too many for the request that started it."""
+    run = RunRef(run_id=UUID(run_id), organization_id=UUID(organization_id))
+    sql.with_engine_connection(
+        lambda connection: publish.publish_queued(connection, run, advance.version_of_run(connection, run.run_id))
+    )

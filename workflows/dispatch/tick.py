@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from celery.beat import Scheduler
 
+from executors.pools.lease import LEASE
 from maestro.core import sql
 from workflows.dispatch import leases, lost_messages, recovery
 
@@ -31,11 +31,13 @@ class Duty:
     """Time between two starts."""
 
 
+# First, because the others wait for the broker while it is away.
+TAKE_BACK = Duty(work=leases.take_back_lost, every_seconds=2)
 DUTIES = (
+    TAKE_BACK,
     Duty(work=recovery.recover_ready, every_seconds=5),
     Duty(work=recovery.recover_ended, every_seconds=5),
     Duty(work=lost_messages.resend_lost, every_seconds=5),
-    Duty(work=leases.take_back_lost, every_seconds=2),
 )
 
 
@@ -51,15 +53,21 @@ class TickScheduler(Scheduler):
         for duty, due_at in self._due_at.items():
             if time.monotonic() >= due_at:
                 self._due_at[duty] = time.monotonic() + duty.every_seconds
-                _do(duty)
+                if not _do(duty):
+                    # Workers could not renew their leases either: they get the time of one before any is given up.
+                    self._due_at[TAKE_BACK] = time.monotonic() + LEASE.total_seconds()
         until_next = max(0.0, min(self._due_at.values()) - time.monotonic())
         return float(min(super().tick(*args, **kwargs), until_next))
 
 
-def _do(duty: Duty) -> None:
-    """Do a duty; while the database is away it is due again as usual."""
+def _do(duty: Duty) -> bool:
+    """Do a duty. False while the database is away; whatever else goes wrong keeps no other duty from being done."""
     try:
         duty.work(sql.engine_connection())
-    except psycopg.OperationalError as error:
+    except sql.UNAVAILABLE as error:
         sql.drop_engine_connection()
         logger.warning("Database not available, the tick goes on: %s", type(error).__name__)
+        return False
+    except Exception:
+        logger.exception("A duty of the tick failed, the tick goes on")
+    return True

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+import psycopg
+from django.db import OperationalError, transaction
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -20,9 +21,8 @@ from workflows.definition.inputs import resolve_inputs
 from workflows.definition.problems import InputsInvalid
 from workflows.dispatch import finalise, publish
 from workflows.dispatch.publish import Ready, RunRef
-from workflows.errors import InputsRefused, RunAlreadyFinished, WorkflowArchived
+from workflows.errors import InputsRefused, RunAlreadyFinished, RunNotFound, WorkflowArchived
 from workflows.models import WorkflowRun
-from workflows.runs import selectors
 from workflows.runs.statuses import Reason, RunStatus
 
 # The run and all its rows in one statement; the rows come from the stored plan, so they never travel. Tasks without
@@ -60,14 +60,23 @@ SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
 # Running rows only learn of it: whoever runs them ends them as cancelled. Waiting for a row another transaction holds
 # may show new rows to cancel, so the statement is repeated until it changes nothing.
 _CANCEL_TASKS = """
-UPDATE task_executions
+WITH locked AS (
+    SELECT id FROM task_executions
+    WHERE run_id = %(run_id)s
+      AND (status IN ('pending', 'queued', 'waiting') OR (status = 'running' AND hold <> 2))
+    ORDER BY position, map_index
+    FOR NO KEY UPDATE
+)
+UPDATE task_executions t
 SET hold = 2,
     status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
     finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
     wake_at = NULL
-WHERE run_id = %(run_id)s
-  AND (status IN ('pending', 'queued', 'waiting') OR (status = 'running' AND hold <> 2))
+FROM locked
+WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
 """
+# How often a cancel that the server ended for another transaction's sake is repeated.
+_DEADLOCK_TRIES = 5
 
 
 def start_run(
@@ -100,8 +109,8 @@ def start_run(
                 "inputs": Jsonb(resolved),
             }
         )
-        transaction.on_commit(lambda: publish.publish(run, version, ready, None))
-    return selectors.get_run(actor=actor, run_id=run.run_id)
+        transaction.on_commit(lambda: publish.publish_start(run, version, ready))
+    return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run.run_id)
 
 
 def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
@@ -110,21 +119,33 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     Raises `RunNotFound`, and `RunAlreadyFinished` when there is nothing to cancel.
     """
     actor.require(Permission.CANCEL_RUNS)
-    selectors.get_run(actor=actor, run_id=run_id)
+    if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id).exists():
+        raise RunNotFound
+    for attempts_left in reversed(range(_DEADLOCK_TRIES)):
+        try:
+            _mark_cancelled(run_id)
+            break
+        except (psycopg.OperationalError, OperationalError) as error:
+            if not sql.is_victim(error) or not attempts_left:
+                raise
+    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
+    finalise.finalise_run(sql.request_connection(), run_id)
+    return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
+
+
+def _mark_cancelled(run_id: UUID) -> None:
+    """Set the run and all its open tasks to end as cancelled, in one transaction."""
     with transaction.atomic():
-        run = WorkflowRun.objects.select_for_update(of=("self",)).get(id=run_id)
+        run = WorkflowRun.objects.select_for_update(of=("self",), no_key=True).get(id=run_id)
         status = RunStatus(run.status)
         if status is RunStatus.CANCELLED:
-            return selectors.get_run(actor=actor, run_id=run_id)
+            return
         if status.is_terminal:
             raise RunAlreadyFinished(status)
         WorkflowRun.objects.filter(id=run_id).update(hold=2, reason=Reason.CANCELLING)
         connection = sql.request_connection()
         while connection.execute(_CANCEL_TASKS, {"run_id": run_id}).rowcount:
             pass
-    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
-    finalise.finalise_run(sql.request_connection(), run_id)
-    return selectors.get_run(actor=actor, run_id=run_id)
 
 
 def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:

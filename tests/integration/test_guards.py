@@ -1,0 +1,533 @@
+"""Every guard of the engine's statements, each by the schedule that only it survives."""
+
+import datetime
+from collections import OrderedDict
+from uuid import uuid4
+
+import pytest
+from celery import chord
+from django.db import connections
+
+from executors.pools import lease
+from tests.builders import start_run, statuses
+from tests.integration.schedules import (
+    FAILED,
+    HOLDER,
+    SUCCEEDED,
+    do,
+    follow,
+    held_open,
+    hold,
+    ref,
+    rerun,
+    take,
+    task_of,
+)
+from workflows.catalog import cache
+from workflows.compiler import canvas
+from workflows.compiler.canvas import CanvasScope
+from workflows.dispatch import advance, claim, execution, finalise, finish, leases, lost_messages, recovery
+from workflows.dispatch.broker import QueueView
+from workflows.dispatch.finish import Outcome
+from workflows.dispatch.messages import Holder, TaskRef
+from workflows.errors import RunAlreadyFinished
+from workflows.models import TaskExecution, WorkflowRun, WorkflowVersion
+from workflows.runs import services as runs
+from workflows.runs.statuses import TaskStatus
+
+pytestmark = pytest.mark.usefixtures("sent")
+
+# Columns an inserted item takes from its parent.
+COPIED = """
+    position, kind, needs, run_if, reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
+    error_code, error_message
+"""
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def row(run, key):
+    return TaskExecution.objects.get(run_id=run.id, task_key=key, map_index=None)
+
+
+def cancel_in_thread(actor, run):
+    try:
+        return runs.cancel_run(actor=actor, run_id=run.id)
+    finally:
+        connections.close_all()
+
+
+def test_message_that_comes_before_its_join_is_decided_starts_nothing(actor, connection):
+    run = start_run(actor, {"a": "", "b": "", "c": "a b"})
+    do(connection, run, "a")
+
+    assert take(connection, run, "c") is None
+    assert statuses(run.id)["c"] == "pending"
+
+
+def test_claim_skips_a_task_whose_join_says_so(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a", FAILED)
+
+    claimed = take(connection, run, "b")
+
+    assert claimed.status is TaskStatus.SKIPPED
+    assert (row(run, "b").reason, row(run, "b").attempt) == ("upstream_failed", 0)
+
+
+def test_task_of_a_run_that_is_not_running_is_not_claimed(actor, connection):
+    run = start_run(actor, {"a": ""})
+    WorkflowRun.objects.filter(id=run.id).update(status="pending")
+
+    assert take(connection, run, "a") is None
+
+
+def test_claim_leaves_later_commits_of_its_connection_synchronous(actor, connection):
+    run = start_run(actor, {"a": ""})
+
+    take(connection, run, "a")
+
+    assert connection.execute("SHOW synchronous_commit").fetchone()[0] == "on"
+
+
+def test_advance_does_not_queue_again_what_was_claimed_meanwhile(actor, connection, other):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    claiming = ("UPDATE task_executions SET status = 'running' WHERE run_id = %s AND task_key = 'b'", (run.id,))
+
+    with held_open(other, claiming) as meanwhile:
+        advancing = meanwhile(lambda: follow(connection, run, "a"))
+
+    advancing.result()
+    assert statuses(run.id)["b"] == "running"
+
+
+@pytest.mark.parametrize("value", [1, 2], ids=["pause", "cancel"])
+def test_advance_that_waited_for_a_pause_or_cancel_queues_nothing(actor, connection, other, sent, value):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    sent.clear()
+
+    with held_open(other, hold(run, value)) as meanwhile:
+        advancing = meanwhile(lambda: follow(connection, run, "a"))
+
+    advancing.result()
+    assert statuses(run.id)["b"] == "pending"
+    assert sent == []
+
+
+def test_advance_leaves_a_join_alone_that_is_not_decided(actor, connection):
+    run = start_run(actor, {"a": "", "b": "", "c": "a b"})
+    do(connection, run, "a")
+
+    follow(connection, run, "a")
+
+    assert statuses(run.id)["c"] == "pending"
+
+
+def test_advance_follows_skips_to_the_end_of_the_run(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a", "c": "b", "d": "c"})
+    do(connection, run, "a", FAILED)
+
+    follow(connection, run, "a")
+
+    assert set(statuses(run.id).values()) == {"failed", "skipped (upstream_failed)"}
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_message_of_a_pending_task_that_turns_out_skipped_ends_the_run(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a", "c": "b"})
+    do(connection, run, "a", FAILED)
+    connection.execute(*rerun(run, "b"))
+
+    execution.execute_task(task_of(run, "b", generation=0), HOLDER, canvas_ends=True)
+
+    assert statuses(run.id)["c"] == "skipped (upstream_failed)"
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_second_finish_of_one_claim_changes_nothing(actor, connection):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    finish.finish(connection, claimed, FAILED)
+    before = row(run, "a").finished_at
+
+    assert finish.finish(connection, claimed, SUCCEEDED) is None
+    assert (row(run, "a").status, row(run, "a").finished_at) == ("failed", before)
+
+
+def test_failure_counts_as_a_try_and_success_does_not(actor, connection):
+    run = start_run(actor, {"a": "", "b": ""})
+    do(connection, run, "a", FAILED)
+    do(connection, run, "b")
+
+    assert (row(run, "a").tries, row(run, "b").tries) == (1, 0)
+
+
+def test_task_that_ends_under_a_cancel_inside_a_canvas_ends_the_run(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": "", "b": "a"})
+
+    def cancelled_meanwhile(claimed):
+        connection.execute(
+            "UPDATE task_executions SET status = 'cancelled', hold = 2 WHERE run_id = %s AND task_key = 'b'", (run.id,)
+        )
+        connection.execute("UPDATE task_executions SET hold = 2 WHERE run_id = %s AND task_key = 'a'", (run.id,))
+        connection.execute("UPDATE workflow_runs SET hold = 2 WHERE id = %s", (run.id,))
+        return SUCCEEDED
+
+    monkeypatch.setattr(execution, "_run", cancelled_meanwhile)
+
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=False)
+
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_task_that_ends_its_canvas_advances_and_one_inside_does_not(actor, connection):
+    for canvas_ends, expected in ((True, "queued"), (False, "pending")):
+        run = start_run(actor, {"a": "", "b": "a"})
+
+        execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=canvas_ends)
+
+        assert statuses(run.id)["b"] == expected
+
+
+def test_skip_that_ends_its_canvas_advances(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a", FAILED)
+
+    execution.execute_task(task_of(run, "b"), HOLDER, canvas_ends=True)
+
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_claim_that_is_found_again_under_a_cancel_runs_nothing(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    connection.execute(*hold(run, 2))
+    found = claim._one(connection, claim._REREAD_CLAIM, task_of(run, "a"), HOLDER, claimed.claim_token)
+
+    assert execution._run(found) == Outcome(status=TaskStatus.CANCELLED)
+
+
+def test_message_of_another_organization_advances_nothing(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    foreign = TaskRef(run_id=run.id, organization_id=uuid4(), task_key="b", map_index=None, generation=0)
+
+    execution.execute_task(foreign, HOLDER, canvas_ends=True)
+
+    assert statuses(run.id)["b"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["hold = 2", "claim_token = gen_random_uuid()", "status = 'queued'"],
+    ids=["cancel", "fenced", "taken back"],
+)
+def test_running_attempt_learns_that_it_should_stop(actor, connection, monkeypatch, change):
+    monkeypatch.setattr(execution, "CANCEL_CHECK_SECONDS", 0)
+    run = start_run(actor, {"a": ""})
+    watch = execution._CancelWatch(take(connection, run, "a"))
+    assert watch.is_cancelled() is False
+
+    connection.execute(f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))
+
+    assert watch.is_cancelled() is True
+
+
+def test_run_with_a_waiting_task_does_not_end(actor, connection):
+    run = start_run(actor, {"a": "", "b": ""})
+    do(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(status="waiting", reason="signal")
+
+    assert finalise.finalise_run(connection, run.id) is False
+
+
+@pytest.fixture
+def lost(actor, connection, worker_row):
+    """A run whose task `a` is held by a worker that was given up."""
+    run = start_run(actor, {"a": "", "b": "a"})
+    holder = Holder(worker="test", worker_id=worker_row)
+    claimed = claim.claim(connection, task_of(run, "a"), holder, uuid4())
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
+    return run, claimed
+
+
+def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
+    run = start_run(actor, {"a": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "queued (worker_lost)"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("status = 'succeeded', finished_at = clock_timestamp()", "succeeded"),
+        ("claim_token = gen_random_uuid()", "running"),
+    ],
+    ids=["finished", "claimed again"],
+)
+def test_attempt_that_moved_on_while_it_was_taken_back_is_left_alone(connection, other, lost, change, status):
+    run, _ = lost
+
+    with held_open(
+        other, (f"UPDATE task_executions SET {change} WHERE run_id = %s AND task_key = 'a'", (run.id,))
+    ) as meanwhile:
+        taking = meanwhile(lambda: leases.take_back_lost(connection))
+
+    taking.result()
+    assert statuses(run.id)["a"] == status
+    assert not row(run, "a").attempts.exists()
+
+
+def test_lost_attempt_of_a_cancelled_run_ends_it(actor, connection, lost):
+    run, _ = lost
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_lost_attempt_of_a_paused_task_is_queued_and_not_sent(connection, lost, sent):
+    run, _ = lost
+    connection.execute(*hold(run, 1))
+    sent.clear()
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id)["a"] == "queued (worker_lost)"
+    assert sent == []
+
+
+def test_result_of_an_attempt_that_was_taken_back_is_dropped(connection, lost):
+    run, claimed = lost
+
+    leases.take_back_lost(connection)
+
+    assert row(run, "a").claim_token is None
+    assert finish.finish(connection, claimed, SUCCEEDED) is None
+
+
+def test_worker_that_was_given_up_cannot_renew_its_lease(connection, worker_row):
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
+
+    assert lease.renew_lease(connection, worker_id=worker_row, list_held=list) is False
+
+
+def test_list_of_what_is_held_is_dated_before_it_is_made(connection, worker_row):
+    made_at = []
+
+    def list_held():
+        made_at.append(connection.execute("SELECT clock_timestamp()").fetchone()[0])
+        return []
+
+    lease.renew_lease(connection, worker_id=worker_row, list_held=list_held)
+
+    held_at = connection.execute("SELECT held_at FROM executor_workers WHERE id = %s", (worker_row,)).fetchone()[0]
+    assert held_at <= made_at[0]
+
+
+def test_paused_task_is_not_recovered(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=LONG_AGO)
+    connection.execute(*hold(run, 1))
+
+    recovery.recover_ready(connection)
+
+    assert statuses(run.id)["b"] == "pending"
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """Says what the broker shows."""
+
+    def show(*, is_empty=True, head=None):
+        view = QueueView(is_empty=is_empty, head_queued_at=head)
+        for module in (lost_messages, recovery):
+            monkeypatch.setattr(module, "look_at_queue", lambda _: view)
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("lost", True),
+        ("held by a worker", False),
+        ("behind the head", False),
+        ("undated head", False),
+        ("paused", False),
+        ("young", False),
+    ],
+)
+def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent, worker_row, case, expected):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    sent.clear()
+    head = datetime.datetime(2020, 1, 1, 0, 0, 1, tzinfo=datetime.UTC)
+    match case:
+        case "lost":
+            queue()
+        case "held by a worker":
+            queue()
+            connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", ([f"{run.id}.a.0"], worker_row))
+        case "behind the head":
+            queue(is_empty=False, head=head)
+        case "undated head":
+            queue(is_empty=False)
+        case "paused":
+            queue()
+            connection.execute(*hold(run, 1))
+        case "young":
+            queue()
+            connection.execute("UPDATE task_executions SET queued_at = clock_timestamp() WHERE run_id = %s", (run.id,))
+
+    lost_messages.resend_lost(connection)
+
+    assert (row(run, "a").queued_at.year > 2020 and "a" in sent) is expected
+
+
+def test_row_claimed_while_it_is_looked_for_is_not_sent_again(actor, connection, other, queue, sent):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    sent.clear()
+    queue()
+    claiming = ("UPDATE task_executions SET status = 'running' WHERE run_id = %s", (run.id,))
+
+    with held_open(other, claiming) as meanwhile:
+        resending = meanwhile(lambda: lost_messages.resend_lost(connection))
+
+    resending.result()
+    assert row(run, "a").queued_at.year == 2020
+
+
+def test_cancel_reaches_every_open_task(actor, connection):
+    run = start_run(actor, {"a": "", "b": "", "c": "", "d": "a"})
+    take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(status="waiting", reason="signal")
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    rows = {key: (row(run, key).status, row(run, key).hold) for key in "abcd"}
+    assert rows == {"a": ("running", 2), "b": ("cancelled", 2), "c": ("cancelled", 2), "d": ("cancelled", 2)}
+    assert (WorkflowRun.objects.get(id=run.id).hold, WorkflowRun.objects.get(id=run.id).status) == (2, "running")
+
+
+def test_cancel_reaches_rows_that_were_inserted_while_it_waited(actor, connection, other):
+    run = start_run(actor, {"a": ""})
+    touch = ("UPDATE task_executions SET worker = 'x' WHERE run_id = %s", (run.id,))
+    expand = (
+        f"""
+        INSERT INTO task_executions (organization_id, run_id, task_key, map_index, status, {COPIED})
+        SELECT organization_id, run_id, task_key, 0, 'pending', {COPIED} FROM task_executions WHERE run_id = %s
+        """,
+        (run.id,),
+    )
+
+    with held_open(other, touch, expand) as meanwhile:
+        cancelling = meanwhile(lambda: cancel_in_thread(actor, run))
+
+    cancelling.result()
+    assert set(TaskExecution.objects.filter(run_id=run.id).values_list("status", flat=True)) == {"cancelled"}
+
+
+def test_cancel_that_waited_for_the_end_of_the_run_is_refused(actor, connection, other):
+    run = start_run(actor, {"a": ""})
+    do(connection, run, "a")
+    ending = ("UPDATE workflow_runs SET status = 'succeeded', finished_at = clock_timestamp() WHERE id = %s", (run.id,))
+
+    with held_open(other, ending) as meanwhile:
+        cancelling = meanwhile(lambda: cancel_in_thread(actor, run))
+
+    with pytest.raises(RunAlreadyFinished):
+        cancelling.result()
+    assert WorkflowRun.objects.get(id=run.id).hold == 0
+
+
+@pytest.mark.parametrize(("frontier", "chords"), [("abc", [True]), ("ab", [False, False]), ("a", [False])])
+def test_only_a_frontier_that_owns_every_branch_becomes_a_chord(actor, connection, frontier, chords):
+    run = start_run(actor, {"s": "", "a": "s", "b": "s", "c": "s", "j": "a b c"})
+    version = advance.version_of_run(connection, run.id)
+    scope = CanvasScope(run_id=run.id, organization_id=run.organization_id, workflow_name="x", generations={})
+
+    canvases = canvas.compile_canvas(version.plan, scope, [version.positions[key] for key in frontier])
+
+    assert [isinstance(one.signature, chord) for one in canvases] == chords
+
+
+def test_recovered_task_is_sent_alone(actor, connection, monkeypatch):
+    run = start_run(actor, {"s": "", "a": "s", "b": "a"})
+    do(connection, run, "s")
+    calls = []
+    monkeypatch.setattr(advance.publish, "publish", lambda *given, **named: calls.append(named))
+
+    advance.advance_task(connection, ref(run), advance.version_of_run(connection, run.id), "a")
+
+    assert calls == [{"alone": True}]
+
+
+def test_task_whose_worker_is_lost_again_and_again_fails_and_says_why(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    for _ in range(leases.PLATFORM_BUDGET):
+        assert statuses(run.id)["a"].startswith("queued")
+        claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
+        leases.take_back_lost(connection)
+
+    ended = WorkflowRun.objects.get(id=run.id)
+    assert statuses(run.id) == {"a": "failed (worker_lost)", "b": "skipped (upstream_failed)"}
+    assert ended.error_message == "Task a failed: The worker was lost 3 times while it ran this task."
+
+
+def test_message_of_a_dead_worker_that_was_never_claimed_is_sent_again(actor, connection, queue, sent, worker_row):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    connection.execute(
+        "UPDATE executor_workers SET held = %s, lost_at = clock_timestamp() WHERE id = %s",
+        ([f"{run.id}.a.0"], worker_row),
+    )
+    queue()
+    sent.clear()
+
+    lost_messages.resend_lost(connection)
+
+    assert "a" in sent
+
+
+def test_run_that_cannot_be_recovered_does_not_stop_the_sweep(actor, connection, queue, monkeypatch):
+    broken, sound = (start_run(actor, {"a": "", "b": "a"}, name=name) for name in ("broken", "sound"))
+    for run in (broken, sound):
+        do(connection, run, "a")
+        TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=LONG_AGO)
+    WorkflowVersion.objects.filter(id=broken.workflow_version_id).update(definition={"schema_version": 99})
+    monkeypatch.setattr(cache, "_versions", OrderedDict())
+    queue()
+
+    recovery.recover_ready(connection)
+
+    assert (statuses(broken.id)["b"], statuses(sound.id)["b"]) == ("pending", "queued")
+    WorkflowRun.objects.filter(id=broken.id).update(status="failed")
+    TaskExecution.objects.filter(run_id=broken.id).update(status="failed")
+
+
+def test_first_tasks_are_recovered_too(actor, connection, queue):
+    run = start_run(actor, {"a": ""})
+    connection.execute(*rerun(run, "a"))
+    TaskExecution.objects.filter(run_id=run.id).update(created_at=LONG_AGO)
+    queue()
+
+    recovery.recover_ready(connection)
+
+    assert statuses(run.id) == {"a": "queued"}
+
+
+def test_claim_of_an_earlier_generation_is_not_found_again(actor, connection):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    connection.execute(*rerun(run, "a"))
+
+    assert claim._one(connection, claim._REREAD_CLAIM, task_of(run, "a"), HOLDER, claimed.claim_token) is None
