@@ -16,12 +16,14 @@ class ExpectedTask:
     rule: RunIf = RunIf.ALL_SUCCEEDED
     fails: bool = False
     condition: bool = True
+    seconds: float = 0
 
     def as_definition(self):
         """The same task in the definition language."""
+        options = ({"fail": True} if self.fails else {}) | ({"duration": self.seconds} if self.seconds else {})
         return (
             {"uses": "noop", "needs": list(self.needs), "run_if": self.rule.value}
-            | ({"with": {"fail": True}} if self.fails else {})
+            | ({"with": options} if options else {})
             | ({} if self.condition else {"if": "${{ 1 > 2 }}"})
         )
 
@@ -40,8 +42,23 @@ def interpret(tasks: Mapping[str, ExpectedTask]) -> tuple[RunStatus, Ends]:
     return (RunStatus.FAILED if failed else RunStatus.SUCCEEDED), ends
 
 
+def ends_without(tasks: Mapping[str, ExpectedTask], slow: str) -> set[str]:
+    """Return the tasks that need not wait for one of them: those that end while it still runs."""
+    ends: dict[str, tuple[TaskStatus, str]] = {}
+    while True:
+        ready = {
+            key
+            for key, task in tasks.items()
+            if key not in ends | {slow: None}
+            and decide_join(task.rule, [ends.get(need, (TaskStatus.RUNNING, "")) for need in task.needs]) is not None
+        }
+        if not ready:
+            return set(ends)
+        ends |= {key: _end(tasks[key], ends) for key in ready}
+
+
 def _end(task: ExpectedTask, ends: Ends) -> tuple[TaskStatus, str]:
-    decision = decide_join(task.rule, [ends[need] for need in task.needs])
+    decision = decide_join(task.rule, [ends.get(need, (TaskStatus.RUNNING, "")) for need in task.needs])
     if decision != RUN:
         assert decision is not None
         return TaskStatus.SKIPPED, decision

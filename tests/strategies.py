@@ -11,12 +11,14 @@ MAX_TASKS = 24
 
 
 @st.composite
-def graphs(draw):
-    """Task key → task, each after its needs."""
+def graphs(draw, slow_seconds):
+    """Task key → task, each after its needs; at most one takes its time."""
     needs = draw(st.one_of(_series_parallel(), _irregular(), _wide(), _deep(), _layered()))
+    slow = draw(st.one_of(st.none(), st.sampled_from(sorted(needs))))
     return {
         key: ExpectedTask(
             needs=tuple(needed),
+            seconds=slow_seconds if key == slow else 0,
             rule=draw(_RULES) if needed else RunIf.ALL_SUCCEEDED,
             fails=draw(_SELDOM),
             condition=not draw(_SELDOM),
