@@ -23,10 +23,10 @@ ROOT = Path(__file__).parents[2]
 class WorkerProcess:
     """A stock Celery worker as a child process."""
 
-    def __init__(self, log: Path, name: str = "tests", concurrency: int = 2) -> None:
+    def __init__(self, log: Path, name: str = "tests", concurrency: int = 2, application: str = "maestro") -> None:
         self.name = f"{name}@localhost"
         self.log = log
-        self._command = [sys.executable, "-m", "celery", "-A", "maestro", "worker", "-l", "INFO"]
+        self._command = [sys.executable, "-m", "celery", "-A", application, "worker", "-l", "INFO"]
         self._command += ["-n", self.name, "--concurrency", str(concurrency)]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,11 +40,16 @@ class WorkerProcess:
         """Start, and wait until it takes messages."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+            started_at = log.tell()
         deadline = time.monotonic() + 30
-        while b" ready." not in self.log.read_bytes():
+        while b" ready." not in self.log.read_bytes()[started_at:]:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"The worker did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        """Tell whether it is alive."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self, sent: int = signal.SIGTERM) -> None:
         """Stop it, and wait until it has ended."""
@@ -75,6 +80,17 @@ def broker(servers):
     """A client of the broker."""
     with contextlib.closing(redis.Redis.from_url(settings.CELERY_BROKER_URL)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def beat(database, tmp_path_factory):
+    """A real beat process, whose tick recovers."""
+    with (tmp_path_factory.mktemp("beat") / "beat.log").open("wb") as log:
+        command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        yield process
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture(scope="session")

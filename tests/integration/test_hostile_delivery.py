@@ -6,8 +6,6 @@ A real beat process recovers. Every test plants its faults while the runs go on,
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 import uuid
 
@@ -18,7 +16,7 @@ from kombu import Queue
 
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
-from tests.integration.conftest import ROOT, WorkerProcess
+from tests.integration.conftest import WorkerProcess
 from tests.reference import ExpectedTask, interpret
 from workflows.catalog import services as catalog
 from workflows.compiler import canvas
@@ -33,18 +31,6 @@ QUEUE = "maestro"
 RUNS = 8
 # From the last fault to the end of every run: the lease of a silent worker, a sweep, and the work itself.
 RECOVERY_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def beat(database, tmp_path_factory):
-    """A real beat process, whose tick recovers."""
-    log = (tmp_path_factory.mktemp("beat") / "beat.log").open("wb")
-    command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
-    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
-    yield process
-    process.terminate()
-    process.wait(20)
-    log.close()
 
 
 @pytest.fixture

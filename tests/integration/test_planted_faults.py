@@ -1,0 +1,105 @@
+"""A fault between any two steps of the engine: runs end as the reference says, within half a minute.
+
+The faults are planted in the worker by `tests.integration.faulty`, so that each happens exactly there. Those that take
+long to recover from are planted at a few steps only, unless `pytest --all-faults` asks for each.
+"""
+
+import os
+import threading
+
+import pytest
+
+from tests.builders import start_run, wait_for_end
+from tests.integration.conftest import WorkerProcess
+from workflows.models import TaskExecution
+
+# From the last fault to the end of every run: the lease of a silent worker, a sweep, and the work itself.
+RECOVERY_SECONDS = 30
+
+# Steps of one message, in order: before the claim, after it, after the user's work, after the finish; then, where the
+# canvas ends, before and after looking at the successors and before they are sent; then what Celery does in a chord.
+OF_EVERY_TASK = ("claim", "run", "finish", "finished")
+OF_THE_LAST_OF_A_CANVAS = ("advance", "publish", "ack")
+OF_A_HEADER_MEMBER = ("count", "counted")
+ALL_STEPS = (*OF_EVERY_TASK, *OF_THE_LAST_OF_A_CANVAS, *OF_A_HEADER_MEMBER, "claimed")
+ROUNDS = 4
+# Where a commit may go unanswered.
+COMMITS = ("claimed", "finished", "ack")
+STEPS = {
+    "flush": ("run", "publish", "count"),
+    "cut": ALL_STEPS,
+    "killchild": ALL_STEPS,
+    "killworker": ("run", "finished"),
+    "unanswered": COMMITS,
+}
+
+
+@pytest.fixture(scope="module")
+def faulty_worker(worker, beat, tmp_path_factory):
+    """The only worker, with faults in it; started again whenever it is killed."""
+    notes = tmp_path_factory.mktemp("faults")
+    worker.stop()
+    os.environ["MAESTRO_FAULTS"] = str(notes)
+    running = WorkerProcess(notes / "worker.log", name="faulty", concurrency=4, application="tests.integration.faulty")
+    running.start()
+    ended = threading.Event()
+
+    def supervise():
+        while not ended.wait(0.2):
+            if not running.is_running():
+                running.start()
+
+    supervisor = threading.Thread(target=supervise)
+    supervisor.start()
+    yield notes
+    ended.set()
+    supervisor.join()
+    running.stop()
+    worker.start()
+
+
+def graph(place, planted):
+    """A fork that meets again, then one that is no chord; the fault meets one task of it."""
+    keys = {name: planted if name == place else name for name in ("source", "member", "join", "branch")}
+    return {
+        keys["source"]: "",
+        keys["member"]: keys["source"],
+        "other": keys["source"],
+        keys["join"]: f"{keys['member']} other",
+        keys["branch"]: keys["join"],
+        "side": keys["join"],
+        "end": f"{keys['branch']} side",
+        "far_end": "side",
+    }
+
+
+def places(step):
+    if step in OF_A_HEADER_MEMBER:
+        return ["member"]
+    return ["join", "branch"] if step in OF_THE_LAST_OF_A_CANVAS else ["member", "join"]
+
+
+@pytest.mark.parametrize("fault", STEPS)
+def test_fault_between_any_two_steps_changes_no_result(actor, faulty_worker, fault, pytestconfig):
+    is_whole = pytestconfig.getoption("all_faults") and fault != "unanswered"
+    missing = set(ALL_STEPS if is_whole else STEPS[fault])
+
+    # A fault of one run may keep another from coming to its own: that one is tried again.
+    for _ in range(ROUNDS):
+        started = {
+            start_run(actor, graph(place, f"x_{step}_{fault}"), name=f"{step}-{place}").id: step
+            for step in missing
+            for place in places(step)
+        }
+        ended = [wait_for_end(run_id, 180) for run_id in started]
+        happened = {note.name.partition(".")[0]: note.stat().st_mtime for note in faulty_worker.glob(f"*_{fault}")}
+        last_fault = max(happened[str(run_id)] for run_id in started if str(run_id) in happened)
+        for run in ended:
+            tasks = TaskExecution.objects.filter(run_id=run.id)
+            assert (run.status, {task.status for task in tasks}) == ("succeeded", {"succeeded"})
+            assert run.finished_at.timestamp() < last_fault + RECOVERY_SECONDS
+        missing -= {step for run_id, step in started.items() if str(run_id) in happened}
+        if not missing:
+            break
+
+    assert not missing
