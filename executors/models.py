@@ -48,6 +48,9 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(db_default=Now())
     lost_at = models.DateTimeField(null=True, help_text="When it stopped, or was given up.")
+    has_stopped = models.BooleanField(
+        db_default=False, help_text="It was told to stop: what it ran goes back, and that does not count as a loss."
+    )
 
     class Meta:
         db_table = "executor_workers"

@@ -85,6 +85,15 @@ class WorkflowRun(models.Model):
         help_text="Who started the run.",
     )
     trigger_type = models.CharField(max_length=20, default="manual")
+    parent_task = models.ForeignKey(
+        "TaskExecution",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="The task that started this run as its child.",
+    )
+    parent_generation = models.IntegerField(null=True, help_text="Generation of that task when it did.")
     status = models.TextField(choices=[(status.value, status.value) for status in RunStatus], default=RunStatus.PENDING)
     reason = models.TextField(blank=True, default="")
     hold = models.SmallIntegerField(default=0, help_text="0 none, 1 paused, 2 cancelling.")
@@ -100,6 +109,7 @@ class WorkflowRun(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=list(RunStatus)), name="workflow_run_status_is_known"),
             models.CheckConstraint(condition=Q(hold__in=[0, 1, 2]), name="workflow_run_hold_is_known"),
+            models.UniqueConstraint(fields=["parent_task", "parent_generation"], name="workflow_run_child_is_unique"),
         ]
         indexes = [
             LongNameIndex(fields=["status", "created_at"], name="idx_workflow_runs_status_created"),
@@ -148,6 +158,9 @@ class TaskExecution(models.Model):
         null=True, help_text="Random; the fence of every write of the attempt that holds it."
     )
     claim_worker_id = models.UUIDField(null=True, help_text="Incarnation of the worker that holds the claim.")
+    claim_message = models.TextField(
+        blank=True, db_default="", help_text="Id of the message that the claim was made for: while its worker holds it."
+    )
     worker = models.TextField(blank=True, default="", help_text="Name of the worker of the latest attempt.")
     queue = models.TextField(default="maestro")
     priority = models.SmallIntegerField(default=0)

@@ -5,15 +5,26 @@
 from __future__ import annotations
 
 import datetime
+import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
+
+from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
 from maestro.core.ids import new_id
 
+logger = logging.getLogger(__name__)
+
 HEARTBEAT_SECONDS = 2.0
 # A worker whose heartbeat is older is given up.
 LEASE = datetime.timedelta(seconds=15)
+# A look at the leases this long after the one before begins a new watch: workers may have been kept from renewing.
+GAP_SECONDS = LEASE.total_seconds() / 2
+# How long a watch must last before it gives anybody up: workers renew within two heartbeats.
+WATCH_SECONDS = 3 * HEARTBEAT_SECONDS
 
 _REGISTER = """
 INSERT INTO executor_workers (id, name, pid, concurrency, queues, held)
@@ -24,13 +35,19 @@ _RENEW = """
 UPDATE executor_workers SET heartbeat_at = clock_timestamp(), held = %(held)s, held_at = %(held_at)s
 WHERE id = %(id)s AND lost_at IS NULL
 """
-_END = "UPDATE executor_workers SET lost_at = clock_timestamp(), held = '{}' WHERE id = %(id)s AND lost_at IS NULL"
-# Not right after the server has started: nobody could renew a lease while it was down.
-_GIVE_UP = """
-UPDATE executor_workers SET lost_at = clock_timestamp()
+_END = """
+UPDATE executor_workers SET lost_at = clock_timestamp(), has_stopped = true, held = '{}'
+WHERE id = %(id)s AND lost_at IS NULL
+"""
+_FIND_SILENT = """
+SELECT id, heartbeat_at FROM executor_workers
 WHERE lost_at IS NULL AND heartbeat_at < clock_timestamp() - %(lease)s
-  AND pg_postmaster_start_time() < clock_timestamp() - %(lease)s
-RETURNING name
+"""
+_GIVE_UP = """
+UPDATE executor_workers w SET lost_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(heartbeats)s::timestamptz[]) AS silent (id, heartbeat_at)
+WHERE w.id = silent.id AND w.heartbeat_at = silent.heartbeat_at AND w.lost_at IS NULL
+RETURNING w.name
 """
 
 
@@ -60,6 +77,31 @@ def end_lease(connection: sql.Connection, *, worker_id: UUID) -> None:
     connection.execute(_END, {"id": worker_id})
 
 
-def give_up_silent_workers(connection: sql.Connection) -> list[str]:
-    """Mark the workers lost whose heartbeat is too old; return their names."""
-    return [str(row[0]) for row in connection.execute(_GIVE_UP, {"lease": LEASE}).fetchall()]
+class LeaseWatch:
+    """Gives up silent workers, once it has itself been watching for a while.
+
+    Nobody can renew a lease while the database is away or stands still. So whoever looks right after that sees old
+    heartbeats of workers that are well; it gives them the time to renew before it judges.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = self._looked_at = -math.inf
+
+    def give_up_silent_workers(self, connection: sql.Connection) -> list[str]:
+        """Mark the workers lost whose heartbeat is too old; return their names."""
+        asked_at = self._clock()
+        with sql.cursor(connection, tuple_row) as cursor:
+            silent = cursor.execute(_FIND_SILENT, {"lease": LEASE}).fetchall()
+        answered_at = self._clock()
+        if max(asked_at - self._looked_at, answered_at - asked_at) > GAP_SECONDS:
+            self._since = answered_at
+        self._looked_at = answered_at
+        if not silent or answered_at - self._since < WATCH_SECONDS:
+            return []
+        ids, heartbeats = zip(*silent, strict=True)
+        with sql.cursor(connection, scalar_row) as cursor:
+            names = cursor.execute(_GIVE_UP, {"ids": list(ids), "heartbeats": list(heartbeats)}).fetchall()
+        for name in names:
+            logger.warning("Worker %s has been silent for %s and is given up", name, LEASE)
+        return names

@@ -105,7 +105,7 @@ around(
 
 
 def named_by(message_id):
-    run_id, task_key, _ = message_id.split(".")
+    run_id, task_key, *_ = message_id.split(".")
     return run_id, [task_key]
 
 

@@ -192,7 +192,7 @@ def test_ready_task_that_nobody_queued_is_found_by_recovery(actor):
     WorkflowRun.objects.filter(id=run.id).update(status="running", finished_at=None)
     TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at="2020-01-01T00:00:00Z")
 
-    recovery.recover_ready(sql.engine_connection())
+    recovery.ReadySweep().recover(sql.engine_connection())
 
     assert wait_for_end(run.id).status == "succeeded"
     assert statuses(run.id) == {"a": "succeeded", "b": "succeeded", "c": "succeeded"}

@@ -1,12 +1,14 @@
 """Every guard of the engine's statements, each by the schedule that only it survives."""
 
 import datetime
+import json
 from collections import OrderedDict
 from uuid import uuid4
 
 import pytest
 from celery import chord
 from django.db import connections
+from django.utils import timezone
 
 from executors.pools import lease
 from tests.builders import start_run, statuses
@@ -25,7 +27,7 @@ from tests.integration.schedules import (
 )
 from workflows.catalog import cache
 from workflows.compiler import canvas
-from workflows.compiler.canvas import CanvasScope
+from workflows.compiler.canvas import CanvasScope, make_message_id
 from workflows.dispatch import advance, claim, execution, finalise, finish, leases, lost_messages, recovery
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
@@ -252,6 +254,19 @@ def lost(actor, connection, worker_row):
     return run, claimed
 
 
+def test_stop_of_a_worker_gives_back_what_it_ran_and_is_no_failure(actor, connection, worker_row):
+    run = start_run(actor, {"a": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+    TaskExecution.objects.filter(run_id=run.id).update(platform_failures=leases.PLATFORM_BUDGET - 1)
+
+    lease.end_lease(connection, worker_id=worker_row)
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "queued (worker_stopped)"}
+    assert row(run, "a").platform_failures == leases.PLATFORM_BUDGET - 1
+    assert [attempt.error_code for attempt in row(run, "a").attempts.all()] == ["worker_stopped"]
+
+
 def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
@@ -337,9 +352,14 @@ def test_paused_task_is_not_recovered(actor, connection):
     TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=LONG_AGO)
     connection.execute(*hold(run, 1))
 
-    recovery.recover_ready(connection)
+    recovery.ReadySweep().recover(connection)
 
     assert statuses(run.id)["b"] == "pending"
+
+
+def message_of(run, key="a"):
+    """The id of the message that was sent for a queued task."""
+    return make_message_id(run.id, key, row(run, key).generation, row(run, key).queued_at)
 
 
 @pytest.fixture
@@ -349,7 +369,7 @@ def queue(monkeypatch):
     def show(*, is_empty=True, head=None):
         view = QueueView(is_empty=is_empty, head_queued_at=head)
         for module in (lost_messages, recovery):
-            monkeypatch.setattr(module, "look_at_queue", lambda _: view)
+            monkeypatch.setattr(module, "look_at_queue", lambda *_: view)
 
     return show
 
@@ -375,7 +395,7 @@ def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent,
             queue()
         case "held by a worker":
             queue()
-            connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", ([f"{run.id}.a.0"], worker_row))
+            connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", ([message_of(run)], worker_row))
         case "behind the head":
             queue(is_empty=False, head=head)
         case "undated head":
@@ -392,18 +412,37 @@ def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent,
     assert (row(run, "a").queued_at.year > 2020 and "a" in sent) is expected
 
 
-def test_row_claimed_while_it_is_looked_for_is_not_sent_again(actor, connection, other, queue, sent):
+@pytest.mark.parametrize(
+    "change",
+    ["status = 'running'", "hold = 2", "queued_at = clock_timestamp()"],
+    ids=["claimed", "cancelled", "sent again by another beat"],
+)
+def test_row_that_changes_while_it_is_looked_for_is_not_sent_again(actor, connection, other, queue, sent, change):
     run = start_run(actor, {"a": ""})
     TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
     sent.clear()
     queue()
-    claiming = ("UPDATE task_executions SET status = 'running' WHERE run_id = %s", (run.id,))
 
-    with held_open(other, claiming) as meanwhile:
+    with held_open(other, (f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))) as meanwhile:
         resending = meanwhile(lambda: lost_messages.resend_lost(connection))
 
     resending.result()
-    assert row(run, "a").queued_at.year == 2020
+    assert sent == []
+
+
+def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connection, broker, sent):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, priority=6)
+    waiting = json.dumps({"headers": {"queued_at": "2019-01-01T00:00:00.000000Z"}})
+    sent.clear()
+
+    broker.lpush("maestro\x06\x166", waiting)
+    lost_messages.resend_lost(connection)
+    while_it_may_wait = list(sent)
+    broker.delete("maestro\x06\x166")
+    lost_messages.resend_lost(connection)
+
+    assert (while_it_may_wait, sent) == ([], ["a"])
 
 
 def test_cancel_reaches_every_open_task(actor, connection):
@@ -453,7 +492,13 @@ def test_cancel_that_waited_for_the_end_of_the_run_is_refused(actor, connection,
 def test_only_a_frontier_that_owns_every_branch_becomes_a_chord(actor, connection, frontier, chords):
     run = start_run(actor, {"s": "", "a": "s", "b": "s", "c": "s", "j": "a b c"})
     version = advance.version_of_run(connection, run.id)
-    scope = CanvasScope(run_id=run.id, organization_id=run.organization_id, workflow_name="x", generations={})
+    scope = CanvasScope(
+        run_id=run.id,
+        organization_id=run.organization_id,
+        workflow_name="x",
+        generations={},
+        queued_at=dict.fromkeys(frontier, run.created_at),
+    )
 
     canvases = canvas.compile_canvas(version.plan, scope, [version.positions[key] for key in frontier])
 
@@ -488,7 +533,7 @@ def test_message_of_a_dead_worker_that_was_never_claimed_is_sent_again(actor, co
     TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
     connection.execute(
         "UPDATE executor_workers SET held = %s, lost_at = clock_timestamp() WHERE id = %s",
-        ([f"{run.id}.a.0"], worker_row),
+        ([message_of(run)], worker_row),
     )
     queue()
     sent.clear()
@@ -507,11 +552,64 @@ def test_run_that_cannot_be_recovered_does_not_stop_the_sweep(actor, connection,
     monkeypatch.setattr(cache, "_versions", OrderedDict())
     queue()
 
-    recovery.recover_ready(connection)
+    recovery.ReadySweep().recover(connection)
 
     assert (statuses(broken.id)["b"], statuses(sound.id)["b"]) == ("pending", "queued")
     WorkflowRun.objects.filter(id=broken.id).update(status="failed")
     TaskExecution.objects.filter(run_id=broken.id).update(status="failed")
+
+
+def test_ready_task_is_recovered_by_the_sweep_after_its_last_need_ended(actor, connection, queue):
+    queue()
+    sweep = recovery.ReadySweep()
+    sweep.recover(connection)
+    run, older = (start_run(actor, {"a": "", "b": "a"}, name=name) for name in ("run", "older"))
+    for ended, seconds in ((run, 6), (older, 60)):
+        do(connection, ended, "a")
+        at = timezone.now() - datetime.timedelta(seconds=seconds)
+        TaskExecution.objects.filter(run_id=ended.id, task_key="a").update(finished_at=at)
+
+    sweep.recover(connection)
+    by_the_next_look = statuses(run.id)["b"], statuses(older.id)["b"]
+    sweep._whole_due_at = 0
+    sweep.recover(connection)
+
+    assert by_the_next_look == ("queued", "pending")
+    assert statuses(older.id)["b"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [("lost", "queued"), ("just ended", "pending"), ("behind the head", "pending"), ("held by a worker", "pending")],
+)
+def test_only_what_nobody_will_start_is_recovered(actor, connection, queue, worker_row, case, expected):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    ended_at = timezone.now() if case == "just ended" else LONG_AGO
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=ended_at)
+    is_behind = case == "behind the head"
+    queue(is_empty=not is_behind, head=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) if is_behind else None)
+    held = [f"{run.id}.b.0.123"] if case == "held by a worker" else [f"{run.id}.bb.0.123"]
+    connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", (held, worker_row))
+
+    recovery.ReadySweep().recover(connection)
+
+    assert statuses(run.id)["b"] == expected
+
+
+def test_claim_does_not_wait_for_the_disk_and_a_finish_does(actor, connection):
+    """A walwriter or somebody else's commit may flush a claim at any time, but not twenty times in a row."""
+    unflushed = "SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()"
+    run = start_run(actor, {f"t{number}": "" for number in range(20)})
+    after_claims, after_finishes = [], []
+    for number in range(20):
+        claimed = take(connection, run, f"t{number}")
+        after_claims.append(connection.execute(unflushed).fetchone()[0])
+        finish.finish(connection, claimed, SUCCEEDED)
+        after_finishes.append(connection.execute(unflushed).fetchone()[0])
+
+    assert any(after_claims)
+    assert not all(after_finishes)
 
 
 def test_first_tasks_are_recovered_too(actor, connection, queue):
@@ -520,7 +618,7 @@ def test_first_tasks_are_recovered_too(actor, connection, queue):
     TaskExecution.objects.filter(run_id=run.id).update(created_at=LONG_AGO)
     queue()
 
-    recovery.recover_ready(connection)
+    recovery.ReadySweep().recover(connection)
 
     assert statuses(run.id) == {"a": "queued"}
 

@@ -145,7 +145,13 @@ def test_messages_after_the_end_and_after_a_cancel_change_nothing(actor, broker)
 def _messages_of(run):
     """Messages for every task of a run, as the engine makes them."""
     version = version_of_run(sql.engine_connection(), run.id)
-    scope = CanvasScope(run_id=run.id, organization_id=run.organization_id, workflow_name="late", generations={})
+    scope = CanvasScope(
+        run_id=run.id,
+        organization_id=run.organization_id,
+        workflow_name="late",
+        generations={},
+        queued_at={"": run.created_at},
+    )
     with current_app.connection_for_write() as connection:
         name = f"kept-{uuid.uuid4().hex}"
         Queue(name, channel=connection.default_channel).declare()

@@ -5,14 +5,13 @@ the guards are about. V-numbers are those of docs/explanation/protocol.md. Nothi
 that the test alone decides what happens when.
 """
 
-import datetime
 from uuid import uuid4
 
 import psycopg
 import pytest
 from celery.exceptions import Ignore
+from psycopg.pq import TransactionStatus
 
-from executors.pools import lease
 from tests.builders import start_run, statuses
 from tests.integration.schedules import (
     FAILED,
@@ -109,6 +108,24 @@ def test_v6_cancel_ends_the_run_when_the_last_finisher_looked_before_its_commit(
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
 
 
+def test_v6_cancel_looks_after_its_own_commit(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    seen = []
+
+    def look(own, run_id):
+        seen.append(own.info.transaction_status)
+        # What anybody else sees at this moment.
+        seen.append(connection.execute("SELECT hold FROM workflow_runs WHERE id = %s", (run_id,)).fetchone()[0])
+        return finalise_run(own, run_id)
+
+    finalise_run = finalise.finalise_run
+    monkeypatch.setattr(finalise, "finalise_run", look)
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert seen == [TransactionStatus.IDLE, 2]
+
+
 def test_v7_message_of_a_task_that_was_cancelled_meanwhile_ends_the_run(actor, connection):
     run = start_run(actor, {"a": "", "b": "a"})
     claimed = take(connection, run, "a")
@@ -133,16 +150,19 @@ def test_v8_stale_message_queues_the_row_it_is_too_old_for(actor, connection, se
 
 def test_v9_finish_that_changed_nothing_still_looks_at_what_follows(actor, connection, monkeypatch, sent):
     run = start_run(actor, {"a": "", "b": "a"})
-    written = finish.finish
+    answers = []
 
     def commit_then_lose_the_answer(*arguments):
-        written(*arguments)
-        return
+        answers.append(finish.finish(*arguments))
+        if len(answers) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return answers[-1]
 
     monkeypatch.setattr(execution, "finish", commit_then_lose_the_answer)
 
     execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=False)
 
+    assert answers[1] is None
     assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
 
 
@@ -185,14 +205,34 @@ def test_v10_claim_that_was_rolled_back_is_made_again(actor, monkeypatch):
     assert (len(calls), claimed.attempt) == (2, 1)
 
 
+def test_v10_claim_that_is_written_after_the_first_look_is_found_by_the_second(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    written = claim.claim
+    late = []
+
+    def lose_the_connection_while_the_server_still_works(own, *arguments):
+        if not late:
+            late.append(arguments)
+            raise psycopg.OperationalError("the connection is lost")
+        written(connection, *late.pop())
+        return written(own, *arguments)
+
+    monkeypatch.setattr(claim, "claim", lose_the_connection_while_the_server_still_works)
+
+    claimed = claim.claim_surely(task_of(run, "a"), HOLDER)
+
+    assert claimed is not None
+    assert (claimed.attempt, TaskExecution.objects.get(run_id=run.id).claim_token) == (1, claimed.claim_token)
+
+
 def test_v10_attempt_that_its_live_worker_does_not_hold_is_taken_back(actor, connection, worker_row, sent):
     run = start_run(actor, {"a": "", "b": ""})
-    holder = Holder(worker="test", worker_id=worker_row)
     for key in ("a", "b"):
+        holder = Holder(worker="test", worker_id=worker_row, message_id=f"message-of-{key}")
         assert claim.claim(connection, task_of(run, key), holder, uuid4())
-    held = f"{run.id}.a.0"
+    held = ["message-of-a", "an-older-message-of-b"]
     connection.execute(
-        "UPDATE executor_workers SET held = %s, held_at = clock_timestamp() WHERE id = %s", ([held], worker_row)
+        "UPDATE executor_workers SET held = %s, held_at = clock_timestamp() WHERE id = %s", (held, worker_row)
     )
 
     leases.take_back_lost(connection)
@@ -214,13 +254,12 @@ def test_claim_newer_than_the_list_of_what_is_held_is_left_alone(actor, connecti
     assert statuses(run.id) == {"a": "running"}
 
 
-def test_silent_worker_is_given_up_and_what_it_ran_is_queued_again(actor, connection, worker_row, monkeypatch):
-    monkeypatch.setattr(lease, "LEASE", datetime.timedelta(seconds=1))
+def test_attempt_of_a_worker_that_was_given_up_is_queued_again(actor, connection, worker_row):
     run = start_run(actor, {"a": ""})
-    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+    holder = Holder(worker="test", worker_id=worker_row, message_id="held")
+    claim.claim(connection, task_of(run, "a"), holder, uuid4())
     connection.execute(
-        "UPDATE executor_workers SET heartbeat_at = clock_timestamp() - interval '1 hour', held = %s WHERE id = %s",
-        ([f"{run.id}.a.0"], worker_row),
+        "UPDATE executor_workers SET lost_at = clock_timestamp(), held = '{held}' WHERE id = %s", (worker_row,)
     )
 
     leases.take_back_lost(connection)
@@ -257,7 +296,7 @@ def test_v16_ready_task_is_recovered_while_another_task_waits(actor, connection,
 
     TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at="2020-01-01T00:00:00Z")
 
-    recovery.recover_ready(connection)
+    recovery.ReadySweep().recover(connection)
 
     assert statuses(run.id)["b"] == "queued"
     assert sent[-1] == "b"

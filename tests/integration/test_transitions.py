@@ -44,6 +44,7 @@ def finishing(outcome):
             map_index=None,
             task_key="b",
             claim_token=TOKEN,
+            finished_at=None,
             run_id=run.id,
             organization_id=run.organization_id,
             workflow_version_id=run.workflow_version_id,

@@ -7,6 +7,7 @@ twice or lose them (docs/explanation/canvas.md).
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from workflows.compiler.plan import ExecutionPlan
 from workflows.compiler.shape import Fork, Step, Stretch
 
 EXECUTE = "workflows.dispatch.execute"
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class CanvasScope:
     """Shown with the task key as the task's name in Flower."""
     generations: Mapping[str, int]
     """Task key → generation, where it is not 0."""
+    queued_at: Mapping[str, datetime.datetime]
+    """Task key → when it became ready, for each task of the frontier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +120,18 @@ def _signature(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Signat
         EXECUTE,
         kwargs=kwargs,
         immutable=True,
-        task_id=make_message_id(scope.run_id, key, generation),
+        task_id=make_message_id(
+            scope.run_id, key, generation, scope.queued_at.get(key) or min(scope.queued_at.values())
+        ),
         shadow=f"{scope.workflow_name}.{key}",
     )
 
 
-def make_message_id(run_id: UUID, task_key: str, generation: int) -> str:
-    """Name a message after what it runs, so that a worker's lease can say what it holds.
+def make_message_id(run_id: UUID, task_key: str, generation: int, queued_at: datetime.datetime) -> str:
+    """Name a message after what it runs and when that became ready, so that a worker's lease can say what it holds.
 
-    Two messages for one task share the id, and a chord counts an id once. `workflows.dispatch.leases` spells it in SQL.
+    A chord counts an id once, so a doubled message counts once; a message that is sent again has an id of its own, so
+    that Celery's memory of a revoked one does not discard it. `workflows.dispatch.lost_messages` spells the id in SQL.
     """
-    return f"{run_id}.{task_key}.{generation}"
+    microseconds = (queued_at - _EPOCH) // datetime.timedelta(microseconds=1)
+    return f"{run_id}.{task_key}.{generation}.{microseconds}"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from celery import current_app
@@ -18,6 +20,8 @@ from redis.exceptions import RedisError
 
 # Messages at the head looked at for one that is dated.
 HEAD_LENGTH = 20
+# For so long after it did not answer, nobody of this process asks again: a hundred sends must not each wait for it.
+AWAY_SECONDS = 5.0
 
 
 class BrokerAway(Exception):
@@ -39,22 +43,40 @@ class QueueView:
         return self.is_empty or self.head_queued_at is not None
 
 
-def look_at_queue(queue: str) -> QueueView:
-    """Look at the head of a queue. Raises `BrokerAway`."""
+def look_at_queue(queue: str, priority: int = 0) -> QueueView:
+    """Look at the head of a queue, among its messages of one priority. Raises `BrokerAway`."""
+    if is_away():
+        raise BrokerAway("it did not answer a moment ago")
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1, interval_start=0.1)
-            with broker.default_channel.conn_or_acquire() as client:
-                waiting = client.lrange(queue, -HEAD_LENGTH, -1)
+            channel = broker.default_channel
+            with channel.conn_or_acquire() as client:
+                waiting = client.lrange(channel._q_for_pri(queue, priority), -HEAD_LENGTH, -1)  # noqa: SLF001
     except (OperationalError, RedisError, OSError) as error:
+        note_away()
         raise BrokerAway(type(error).__name__) from error
     return QueueView(is_empty=not waiting, head_queued_at=_queued_at_of_head(waiting))
 
 
-def _queued_at_of_head(waiting: list[bytes]) -> datetime.datetime | None:
+_away_until = [0.0]
+
+
+def note_away() -> None:
+    """Remember that the broker did not answer."""
+    _away_until[0] = time.monotonic() + AWAY_SECONDS
+
+
+def is_away() -> bool:
+    """Tell whether the broker did not answer a moment ago."""
+    return time.monotonic() < _away_until[0]
+
+
+def _queued_at_of_head(waiting: Sequence[bytes]) -> datetime.datetime | None:
     """Return the date of the first message that has one; messages are taken from the right."""
     for message in reversed(waiting):
-        queued_at = (json.loads(message).get("headers") or {}).get("queued_at")
-        if isinstance(queued_at, str):
-            return datetime.datetime.fromisoformat(queued_at)
+        try:
+            return datetime.datetime.fromisoformat(json.loads(message)["headers"]["queued_at"])
+        except (ValueError, TypeError, KeyError):
+            continue  # somebody else's message
     return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.rows import dict_row
 
+from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from workflows.dispatch.messages import Holder, TaskRef
 from workflows.runs import joins
@@ -24,6 +25,7 @@ SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
     attempt = c.attempt + CASE j.decision WHEN 'run' THEN 1 ELSE 0 END,
     claim_token = %(token)s,
     claim_worker_id = %(worker_id)s,
+    claim_message = %(message_id)s,
     worker = %(worker)s,
     started_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.started_at END,
     finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
@@ -45,7 +47,7 @@ WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
   AND c.generation = %(generation)s AND c.status IN ('running', 'skipped')
 """
 _COLUMNS = """
-    c.id, c.status, c.attempt, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
+    c.id, c.status, c.attempt, c.generation, c.hold, c.map_index, c.task_key, c.claim_token, c.finished_at,
     r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at
 """
 
@@ -81,6 +83,8 @@ class Claim:
     """The task's name inside its definition."""
     claim_token: UUID
     """Fences every write of this attempt."""
+    finished_at: datetime.datetime | None
+    """When it was skipped."""
     run_id: UUID
     """The run."""
     organization_id: UUID
@@ -105,12 +109,17 @@ def claim_surely(task: TaskRef, holder: Holder) -> Claim | None:
 
     def once(connection: sql.Connection) -> Claim | None:
         nonlocal repeats
-        if repeats:
-            written = _one(connection, _REREAD_CLAIM, task, holder, token)
-            if written is not None:
-                return written
-        repeats = True
-        return claim(connection, task, holder, token)
+        is_repeat, repeats = repeats, True
+        # Not before: while the database was away the worker may have been given up and have a new incarnation.
+        current = replace(holder, worker_id=get_incarnation() or holder.worker_id)
+        if not is_repeat:
+            return claim(connection, task, current, token)
+        # The statement of the connection that died may still be written after the first look.
+        return (
+            _one(connection, _REREAD_CLAIM, task, current, token)
+            or claim(connection, task, current, token)
+            or _one(connection, _REREAD_CLAIM, task, current, token)
+        )
 
     return sql.with_engine_connection(once)
 
@@ -125,6 +134,7 @@ def _one(connection: sql.Connection, statement: str, task: TaskRef, holder: Hold
         "token": token,
         "worker": holder.worker,
         "worker_id": holder.worker_id,
+        "message_id": holder.message_id,
     }
     with sql.cursor(connection, dict_row) as cursor:
         row: dict[str, Any] | None = cursor.execute(statement, parameters).fetchone()

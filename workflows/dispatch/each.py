@@ -17,7 +17,7 @@ def run_of(run_id: UUID) -> Iterator[None]:
     """Log what goes wrong with this run and go on with the next; only a database that is away ends the sweep."""
     try:
         yield
-    except sql.UNAVAILABLE:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, sql.UNAVAILABLE) and not sql.is_victim(error):
+            raise
         logger.exception("Run %s could not be recovered, the sweep goes on", run_id)

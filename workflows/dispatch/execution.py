@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import logging
 import time
@@ -42,6 +43,8 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         sql.with_engine_connection(lambda connection: _do_unclaimed(connection, task))
         return
     if claimed.status is TaskStatus.SKIPPED:
+        if claimed.finished_at is not None:
+            publish.note_end(claimed.finished_at)
         if canvas_ends:
             _advance(claimed)
         return
@@ -68,7 +71,7 @@ def _was_held_or_lost(finished: Finished | None) -> bool:
 def _do_unclaimed(connection: sql.Connection, task: TaskRef) -> None:
     """Do what the sender of a message that cannot be claimed counted on: an unclaimed message is not nothing."""
     row = connection.execute(
-        "SELECT status FROM task_executions"
+        "SELECT status, finished_at FROM task_executions"
         " WHERE run_id = %s AND organization_id = %s AND task_key = %s AND map_index IS NOT DISTINCT FROM %s",
         (task.run_id, task.organization_id, task.task_key, task.map_index),
     ).fetchone()
@@ -84,6 +87,8 @@ def _do_unclaimed(connection: sql.Connection, task: TaskRef) -> None:
         # as the end of a header member and send the body too early, once and for all.
         raise Ignore
     elif status.is_terminal:
+        if isinstance(row[1], datetime.datetime):
+            publish.note_end(row[1])
         advance.advance_from(connection, run, advance.version_of_run(connection, task.run_id), [task.task_key])
 
 

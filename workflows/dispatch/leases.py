@@ -6,7 +6,6 @@ import logging
 
 from psycopg.rows import dict_row
 
-from executors.pools import lease
 from maestro.core import sql
 from workflows.dispatch import advance, each, publish
 from workflows.dispatch.publish import Ready, RunRef
@@ -19,20 +18,20 @@ MAX_PER_SWEEP = 1000
 PLATFORM_BUDGET = 3
 
 # Guard, re-checked under the row lock: still running under the claim that was judged. Lost is a claim whose worker was
-# given up, or has looked up what it holds after the claim and does not hold it any more: its child died, or could never
-# write its end. The ids of what is held are made by `workflows.compiler.canvas.make_message_id`.
+# given up, or has looked up what it holds after the claim and does not hold its message any more: its child died, or
+# could never write its end. What a worker ran that was told to stop goes back too, but that is nobody's failure.
 _TAKE_BACK = """
 WITH lost AS MATERIALIZED (
-    SELECT t.id, t.claim_token
+    SELECT t.id, t.claim_token, coalesce(w.has_stopped, false) AS has_stopped
     FROM task_executions t LEFT JOIN executor_workers w ON w.id = t.claim_worker_id
     WHERE t.status = 'running' AND t.claim_worker_id IS NOT NULL
       AND (w.id IS NULL OR w.lost_at IS NOT NULL
-           OR (w.held_at > t.started_at
-               AND NOT (t.run_id || '.' || t.task_key || '.' || t.generation) = ANY (w.held)))
+           OR (w.held_at > t.started_at AND NOT t.claim_message = ANY (w.held)))
     LIMIT %(limit)s
 ), judged AS (
-    SELECT t.id, lost.claim_token,
+    SELECT t.id, lost.claim_token, lost.has_stopped,
            CASE WHEN t.hold = 2 THEN 'cancelled'
+                WHEN lost.has_stopped THEN 'queued'
                 WHEN t.platform_failures + 1 >= %(budget)s THEN 'failed'
                 ELSE 'queued' END AS status
     FROM lost JOIN task_executions t ON t.id = lost.id
@@ -41,8 +40,10 @@ WITH lost AS MATERIALIZED (
 ), taken AS (
     UPDATE task_executions c
     SET status = j.status,
-        reason = CASE j.status WHEN 'cancelled' THEN '' ELSE 'worker_lost' END,
-        platform_failures = c.platform_failures + 1,
+        reason = CASE WHEN j.status = 'cancelled' THEN ''
+                      WHEN j.has_stopped THEN 'worker_stopped'
+                      ELSE 'worker_lost' END,
+        platform_failures = c.platform_failures + CASE WHEN j.has_stopped THEN 0 ELSE 1 END,
         claim_token = NULL,
         claim_worker_id = NULL,
         queued_at = CASE j.status WHEN 'queued' THEN clock_timestamp() ELSE c.queued_at END,
@@ -54,12 +55,14 @@ WITH lost AS MATERIALIZED (
     FROM judged j
     WHERE c.id = j.id AND c.status = 'running' AND c.claim_token = j.claim_token
     RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
-              c.started_at, c.hold
+              c.started_at, c.hold, j.has_stopped
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
     )
-    SELECT organization_id, id, attempt, 'lost', 'worker_lost', 'The worker was lost while it ran this attempt.',
+    SELECT organization_id, id, attempt, 'lost',
+           CASE WHEN has_stopped THEN 'worker_stopped' ELSE 'worker_lost' END,
+           'The worker was ' || CASE WHEN has_stopped THEN 'stopped' ELSE 'lost' END || ' while it ran this attempt.',
            worker, started_at
     FROM taken
     ON CONFLICT DO NOTHING
@@ -69,13 +72,11 @@ SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hol
 
 
 def take_back_lost(connection: sql.Connection) -> int:
-    """Give up silent workers and requeue what they and dead children held. Returns how many attempts."""
-    for name in lease.give_up_silent_workers(connection):
-        logger.warning("Worker %s has been silent for %s and is given up", name, lease.LEASE)
+    """Requeue what lost workers and dead children held. Returns how many attempts."""
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_TAKE_BACK, {"limit": MAX_PER_SWEEP, "budget": PLATFORM_BUDGET}).fetchall()
     for row in rows:
-        logger.warning("Took back task %s of run %s: its worker was lost", row["task_key"], row["run_id"])
+        logger.warning("Took back task %s of run %s, whose worker is gone", row["task_key"], row["run_id"])
         with each.run_of(row["run_id"]):
             run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
             version = advance.version_of_run(connection, run.run_id)

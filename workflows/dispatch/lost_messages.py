@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 from maestro.core import sql
 from workflows.dispatch import advance, each, publish
@@ -18,39 +18,49 @@ logger = logging.getLogger(__name__)
 SLACK = datetime.timedelta(seconds=15)
 MAX_PER_SWEEP = 1000
 
-_QUEUES = "SELECT DISTINCT queue FROM task_executions WHERE status = 'queued'"
-_RESEND = """
+_QUEUES = "SELECT DISTINCT queue, priority FROM task_executions WHERE status = 'queued'"
+# The id of the message that was sent for a queued row, as `workflows.compiler.canvas.make_message_id` makes it.
+_MESSAGE_ID = """
+    (t.run_id || '.' || t.task_key || '.' || t.generation || '.' || (extract(epoch FROM t.queued_at) * 1000000)::bigint)
+"""
+# Rows that somebody else has locked are being claimed, cancelled, or sent again by another beat.
+_RESEND = f"""
 WITH lost AS (
-    SELECT t.id, t.queued_at FROM task_executions t
-    WHERE t.status = 'queued' AND t.queue = %(queue)s AND t.hold = 0
+    SELECT t.id FROM task_executions t
+    WHERE t.status = 'queued' AND t.queue = %(queue)s AND t.priority = %(priority)s AND t.hold = 0
       AND t.queued_at < coalesce(%(head)s, clock_timestamp()) - %(slack)s
       AND NOT EXISTS (
           SELECT FROM executor_workers w
-          WHERE w.lost_at IS NULL AND (t.run_id || '.' || t.task_key || '.' || t.generation) = ANY (w.held)
+          WHERE w.lost_at IS NULL AND {_MESSAGE_ID} = ANY (w.held)
       )
     ORDER BY t.queued_at LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE task_executions c SET queued_at = clock_timestamp()
-FROM lost WHERE c.id = lost.id AND c.queued_at = lost.queued_at AND c.status = 'queued' AND c.hold = 0
+UPDATE task_executions c SET queued_at = clock_timestamp() FROM lost WHERE c.id = lost.id
 RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.generation, c.queued_at
 """
 
 
 def resend_lost(connection: sql.Connection) -> int:
-    """Send again what the broker lost, at most 1,000 rows a queue. Returns how many; 0 while the broker is away."""
+    """Send again what the broker lost, at most 1,000 rows a queue and priority. Returns how many; 0 while the broker is
+    away.
+    """
+    with sql.cursor(connection, tuple_row) as cursor:
+        queues = cursor.execute(_QUEUES).fetchall()
     try:
-        return sum(_resend_of_queue(connection, str(row[0])) for row in connection.execute(_QUEUES).fetchall())
+        return sum(_resend_of_queue(connection, queue, priority) for queue, priority in queues)
     except BrokerAway as error:
         logger.warning("Broker not available, lost messages are looked for later: %s", error)
         return 0
 
 
-def _resend_of_queue(connection: sql.Connection, queue: str) -> int:
-    view = look_at_queue(queue)
+def _resend_of_queue(connection: sql.Connection, queue: str, priority: int) -> int:
+    view = look_at_queue(queue, priority)
     if not view.is_dated:
         return 0
     parameters = {
         "queue": queue,
+        "priority": priority,
         "head": view.head_queued_at,
         "slack": SLACK,
         "limit": MAX_PER_SWEEP,

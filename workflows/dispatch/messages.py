@@ -30,3 +30,5 @@ class Holder:
     """Name of the worker, for people."""
     worker_id: UUID | None
     """Incarnation of the worker, for leases."""
+    message_id: str = ""
+    """Id of the message, which the worker lists in its lease while it holds it."""

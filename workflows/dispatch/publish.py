@@ -19,6 +19,7 @@ from maestro.core.clock import format_time
 from workflows.catalog.cache import CompiledVersion
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
+from workflows.dispatch import broker
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +28,11 @@ SEND_QUEUED = "workflows.dispatch.send_queued"
 # request.
 MAX_SENT_AT_START = 50
 
+# Dated anew: the message that brings this about may have waited long, and what is sent now carries today's date.
 _QUEUED_TASKS = """
-SELECT id, task_key, generation, queued_at FROM task_executions
+UPDATE task_executions SET queued_at = clock_timestamp()
 WHERE run_id = %(run_id)s AND status = 'queued' AND hold = 0 AND map_index IS NULL
+RETURNING id, task_key, generation, queued_at
 """
 
 
@@ -67,6 +70,7 @@ def publish(run: RunRef, version: CompiledVersion, ready: Sequence[Ready], *, al
         organization_id=run.organization_id,
         workflow_name=version.definition.name,
         generations={row.task_key: row.generation for row in ready if row.generation},
+        queued_at={row.task_key: row.queued_at for row in ready},
     )
     rows = {version.positions[row.task_key]: row for row in ready}
     if alone:
@@ -95,11 +99,14 @@ def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVer
 
 
 def _send(message: Signature, queued_at: datetime.datetime) -> None:
+    if broker.is_away():
+        return
     try:
         message.apply_async(headers={"queued_at": format_time(queued_at)})
     except Exception:
         # Broker away, hanging or refusing: whatever it was, the caller's own work is committed and must not fail for
         # it.
+        broker.note_away()
         logger.exception("A canvas could not be sent, recovery will send its tasks")
 
 

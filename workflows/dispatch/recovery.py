@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
+import time
 from itertools import groupby
 
-from psycopg.rows import tuple_row
+from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
 from workflows.dispatch import advance, each, finalise
@@ -24,15 +26,27 @@ MAX_PER_SWEEP = 1000
 # Messages inside a canvas are sent by Celery to the default queue.
 CANVAS_QUEUE = "maestro"
 
+# Every run is looked at this often; in between, those in which a task ended lately.
+WHOLE_SECONDS = 60.0
+
+_UNTIL = "SELECT coalesce(%(head)s, clock_timestamp()) - %(grace)s"
 # A pending task may have its message waiting: it was sent when the last need ended. So only what was decided well
-# before the head of the queue is looked at. The first condition finds an open need in a few steps; the count visits
-# them all.
+# before the head of the queue is looked at, and that no worker holds. The first condition on needs finds an open one in
+# a few steps; the count visits them all.
 _READY_TASKS = f"""
 SELECT t.run_id, t.organization_id, t.task_key
 FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
 WHERE t.status = 'pending' AND t.hold = 0 AND t.map_index IS NULL
   AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} IS NOT NULL
-  AND coalesce(n.last_finished_at, t.created_at) < coalesce(%(head)s, clock_timestamp()) - %(grace)s
+  AND coalesce(n.last_finished_at, t.created_at) < %(until)s
+  AND NOT EXISTS (
+      SELECT FROM executor_workers w CROSS JOIN unnest(w.held) AS message
+      WHERE w.lost_at IS NULL AND starts_with(message, t.run_id || '.' || t.task_key || '.' || t.generation || '.')
+  )
+  AND (%(since)s::timestamptz IS NULL OR t.run_id IN (
+      SELECT ended.run_id FROM task_executions ended
+      WHERE ended.finished_at >= %(since)s AND ended.finished_at < %(until)s
+  ))
 ORDER BY t.run_id, t.position
 LIMIT %(limit)s
 """
@@ -47,16 +61,37 @@ LIMIT %(limit)s
 """
 
 
-def recover_ready(connection: sql.Connection) -> int:
-    """Queue or skip every pending task whose join was decided a while ago. Returns how many were found."""
-    try:
-        view = look_at_queue(CANVAS_QUEUE)
-    except BrokerAway as error:
-        logger.warning("Broker not available, ready tasks are looked for later: %s", error)
-        return 0
-    if not view.is_dated:
-        return 0
-    parameters = {"head": view.head_queued_at, "grace": GRACE, "limit": MAX_PER_SWEEP}
+class ReadySweep:
+    """Queues or skips every pending task whose join was decided a while ago."""
+
+    def __init__(self) -> None:
+        self._whole_due_at = -math.inf
+        self._since: datetime.datetime | None = None
+
+    def recover(self, connection: sql.Connection) -> int:
+        """Look at the runs in which a task ended since the last look, now and then at all. Returns how many tasks."""
+        try:
+            view = look_at_queue(CANVAS_QUEUE)
+        except BrokerAway as error:
+            logger.warning("Broker not available, ready tasks are looked for later: %s", error)
+            return 0
+        if not view.is_dated:
+            return 0
+        is_whole = time.monotonic() >= self._whole_due_at
+        with sql.cursor(connection, scalar_row) as cursor:
+            until = cursor.execute(_UNTIL, {"head": view.head_queued_at, "grace": GRACE}).fetchone()
+        assert until is not None
+        found = _recover_between(connection, None if is_whole else self._since, until)
+        if is_whole:
+            self._whole_due_at = time.monotonic() + WHOLE_SECONDS
+        if found < MAX_PER_SWEEP:
+            # Overlapping: what could not be done this time is met once more.
+            self._since = until - GRACE
+        return found
+
+
+def _recover_between(connection: sql.Connection, since: datetime.datetime | None, until: datetime.datetime) -> int:
+    parameters = {"since": since, "until": until, "limit": MAX_PER_SWEEP}
     with sql.cursor(connection, tuple_row) as cursor:
         rows = cursor.execute(_READY_TASKS, parameters).fetchall()
     for (run_id, organization_id), found in groupby(rows, key=lambda row: row[:2]):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.exceptions import Reject
 
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
@@ -19,9 +20,12 @@ from workflows.dispatch.publish import SEND_QUEUED, RunRef
 def execute(
     self: Task[..., None], *, run_id: str, organization_id: str, tasks: list[tuple[str, int | None, int]], **_: Any
 ) -> None:
-    """Run the tasks a message names. Never raises for what user code does: that is recorded in the row."""
+    """Run the tasks a message names. Never raises for what user code does: that is recorded in the row.
+
+    A database that stays away sends the message back: acknowledging it would count for Celery as the task's end.
+    """
     canvas_ends = not self.request.chain and not self.request.chord
-    holder = Holder(worker=self.request.hostname or "", worker_id=get_incarnation())
+    holder = Holder(worker=self.request.hostname or "", worker_id=get_incarnation(), message_id=self.request.id or "")
     for task_key, map_index, generation in tasks:
         task = TaskRef(
             run_id=UUID(run_id),
@@ -30,7 +34,10 @@ def execute(
             map_index=map_index,
             generation=generation,
         )
-        execution.execute_task(task, holder, canvas_ends=canvas_ends)
+        try:
+            execution.execute_task(task, holder, canvas_ends=canvas_ends)
+        except sql.UNAVAILABLE as error:
+            raise Reject(type(error).__name__, requeue=True) from error
 
 
 @shared_task(name=SEND_QUEUED, acks_late=True, ignore_result=True)

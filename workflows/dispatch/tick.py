@@ -14,38 +14,40 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from executors.pools.lease import LEASE
+from executors.pools.lease import LeaseWatch
 from maestro.core import sql
 from workflows.dispatch import leases, lost_messages, recovery
 
 logger = logging.getLogger(__name__)
+
+# How often a duty is done again at once that the server ended for another transaction's sake.
+VICTIM_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """Something the tick does again and again."""
 
-    work: Callable[[sql.Connection], int]
-    """What to do; returns how much there was to do."""
+    work: Callable[[sql.Connection], object]
+    """What to do."""
     every_seconds: float
     """Time between two starts."""
-
-
-# First, because the others wait for the broker while it is away.
-TAKE_BACK = Duty(work=leases.take_back_lost, every_seconds=2)
-DUTIES = (
-    TAKE_BACK,
-    Duty(work=recovery.recover_ready, every_seconds=5),
-    Duty(work=recovery.recover_ended, every_seconds=5),
-    Duty(work=lost_messages.resend_lost, every_seconds=5),
-)
 
 
 class TickScheduler(Scheduler):
     """A beat scheduler that does the platform's own duties besides any configured schedule."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._due_at = dict.fromkeys(DUTIES, 0.0)
+        watch, ready = LeaseWatch(), recovery.ReadySweep()
+        duties = (
+            # First, because the others may wait for the broker.
+            Duty(work=watch.give_up_silent_workers, every_seconds=2),
+            Duty(work=leases.take_back_lost, every_seconds=2),
+            Duty(work=ready.recover, every_seconds=5),
+            Duty(work=recovery.recover_ended, every_seconds=5),
+            Duty(work=lost_messages.resend_lost, every_seconds=5),
+        )
+        self._due_at = dict.fromkeys(duties, 0.0)
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -53,21 +55,23 @@ class TickScheduler(Scheduler):
         for duty, due_at in self._due_at.items():
             if time.monotonic() >= due_at:
                 self._due_at[duty] = time.monotonic() + duty.every_seconds
-                if not _do(duty):
-                    # Workers could not renew their leases either: they get the time of one before any is given up.
-                    self._due_at[TAKE_BACK] = time.monotonic() + LEASE.total_seconds()
+                _do(duty)
         until_next = max(0.0, min(self._due_at.values()) - time.monotonic())
         return float(min(super().tick(*args, **kwargs), until_next))
 
 
-def _do(duty: Duty) -> bool:
-    """Do a duty. False while the database is away; whatever else goes wrong keeps no other duty from being done."""
-    try:
-        duty.work(sql.engine_connection())
-    except sql.UNAVAILABLE as error:
-        sql.drop_engine_connection()
-        logger.warning("Database not available, the tick goes on: %s", type(error).__name__)
-        return False
-    except Exception:
-        logger.exception("A duty of the tick failed, the tick goes on")
-    return True
+def _do(duty: Duty) -> None:
+    """Do a duty. Whatever goes wrong keeps no other duty from being done; it is due again soon."""
+    for _ in range(VICTIM_TRIES):
+        try:
+            duty.work(sql.engine_connection())
+            return
+        except sql.UNAVAILABLE as error:
+            if sql.is_victim(error):
+                continue
+            sql.drop_engine_connection()
+            logger.warning("Database not available, the tick goes on: %s", type(error).__name__)
+            return
+        except Exception:
+            logger.exception("A duty of the tick failed, the tick goes on")
+            return

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     CANCELLING = "cancelling"
     OUTPUTS_FAILED = "outputs_failed"
     WORKER_LOST = "worker_lost"
+    WORKER_STOPPED = "worker_stopped"
 
 
 class RunEvent(StrEnum):

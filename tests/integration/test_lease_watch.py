@@ -1,0 +1,89 @@
+"""When a silent worker is given up: only by somebody who has watched it all the while."""
+
+import pytest
+
+from executors.pools import lease
+from executors.pools.lease import GAP_SECONDS, WATCH_SECONDS, LeaseWatch
+from tests.integration.schedules import held_open
+
+
+class Clock:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def watch(clock):
+    return LeaseWatch(clock)
+
+
+@pytest.fixture
+def silent(connection, worker_row):
+    """A worker whose last heartbeat is an hour old."""
+    connection.execute("UPDATE executor_workers SET name = 'silent' WHERE id = %s", (worker_row,))
+    fall_silent(connection, worker_row)
+    return worker_row
+
+
+def fall_silent(connection, worker_id):
+    connection.execute(
+        "UPDATE executor_workers SET heartbeat_at = clock_timestamp() - interval '1 hour' WHERE id = %s", (worker_id,)
+    )
+
+
+def look_for(watch, clock, connection, seconds, step=2.0):
+    """Look again and again; return who was given up."""
+    names = []
+    for _ in range(int(seconds / step)):
+        names += watch.give_up_silent_workers(connection)
+        clock.now += step
+    return names
+
+
+def test_watched_worker_is_given_up_once(watch, clock, connection, silent):
+    assert look_for(watch, clock, connection, WATCH_SECONDS + 6) == ["silent"]
+
+
+def test_worker_is_not_given_up_at_first_sight(watch, connection, silent):
+    assert watch.give_up_silent_workers(connection) == []
+
+
+def test_worker_is_not_given_up_right_after_nobody_looked_for_a_while(watch, clock, connection, worker_row):
+    look_for(watch, clock, connection, 60)
+    clock.now += GAP_SECONDS + 1
+    fall_silent(connection, worker_row)
+
+    assert watch.give_up_silent_workers(connection) == []
+
+
+def test_worker_is_not_given_up_when_the_database_stood_still(watch, clock, connection, silent, monkeypatch):
+    look_for(watch, clock, connection, WATCH_SECONDS)
+    cursor = lease.sql.cursor
+
+    def stand_still(*arguments):
+        clock.now += GAP_SECONDS + 1
+        return cursor(*arguments)
+
+    monkeypatch.setattr(lease.sql, "cursor", stand_still)
+
+    assert watch.give_up_silent_workers(connection) == []
+
+
+def test_worker_that_renews_while_it_is_being_given_up_stays(watch, clock, connection, other, silent):
+    look_for(watch, clock, connection, WATCH_SECONDS)
+    renewing = ("UPDATE executor_workers SET heartbeat_at = clock_timestamp() WHERE id = %s", (silent,))
+
+    with held_open(other, renewing) as meanwhile:
+        giving_up = meanwhile(lambda: watch.give_up_silent_workers(connection))
+
+    assert giving_up.result() == []
