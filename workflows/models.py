@@ -196,6 +196,11 @@ class TaskExecution(models.Model):
             LongNameIndex(
                 fields=["finished_at"], name="idx_task_executions_finished", condition=Q(finished_at__isnull=False)
             ),
+            # Without these, deleting one row reads the whole table to see that nothing refers to it.
+            LongNameIndex(fields=["parent"], name="idx_task_executions_parent", condition=Q(parent__isnull=False)),
+            LongNameIndex(
+                fields=["child_run"], name="idx_task_executions_child_run", condition=Q(child_run__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

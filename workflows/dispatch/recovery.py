@@ -33,23 +33,37 @@ _UNTIL = "SELECT coalesce(%(head)s, clock_timestamp()) - %(grace)s"
 # A pending task may have its message waiting: it was sent when the last need ended. So only what was decided well
 # before the head of the queue is looked at, and that no worker holds. The first condition on needs finds an open one in
 # a few steps; the count visits them all.
-_READY_TASKS = f"""
+_READY_TASKS = """
 SELECT t.run_id, t.organization_id, t.task_key
-FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
+FROM {candidates} CROSS JOIN LATERAL ({count_needs}) n
 WHERE t.status = 'pending' AND t.hold = 0 AND t.map_index IS NULL
-  AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} IS NOT NULL
+  AND {may_be_decided} AND {decision} IS NOT NULL
   AND coalesce(n.last_finished_at, t.created_at) < %(until)s
   AND NOT EXISTS (
       SELECT FROM executor_workers w CROSS JOIN unnest(w.held) AS message
       WHERE w.lost_at IS NULL AND starts_with(message, t.run_id || '.' || t.task_key || '.' || t.generation || '.')
   )
-  AND (%(since)s::timestamptz IS NULL OR t.run_id IN (
-      SELECT ended.run_id FROM task_executions ended
-      WHERE ended.finished_at >= %(since)s AND ended.finished_at < %(until)s
-  ))
 ORDER BY t.run_id, t.position
 LIMIT %(limit)s
 """
+# Run by run, whatever the planner expects: the pending rows of all other runs may be a million.
+_OF_LATE = """
+(SELECT DISTINCT run_id FROM task_executions WHERE finished_at >= %(since)s AND finished_at < %(until)s) ended
+CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE run_id = ended.run_id AND status = 'pending' OFFSET 0) t
+"""
+
+
+def _ready_tasks(candidates: str) -> str:
+    return _READY_TASKS.format(
+        candidates=candidates,
+        count_needs=joins.COUNT_NEEDS,
+        may_be_decided=joins.MAY_BE_DECIDED,
+        decision=joins.DECISION,
+    )
+
+
+_READY_ANYWHERE = _ready_tasks("task_executions t")
+_READY_OF_LATE = _ready_tasks(_OF_LATE)
 _ENDED_RUNS = """
 SELECT r.id FROM workflow_runs r
 WHERE r.status = 'running' AND r.started_at < clock_timestamp() - %(grace)s
@@ -93,7 +107,7 @@ class ReadySweep:
 def _recover_between(connection: sql.Connection, since: datetime.datetime | None, until: datetime.datetime) -> int:
     parameters = {"since": since, "until": until, "limit": MAX_PER_SWEEP}
     with sql.cursor(connection, tuple_row) as cursor:
-        rows = cursor.execute(_READY_TASKS, parameters).fetchall()
+        rows = cursor.execute(_READY_ANYWHERE if since is None else _READY_OF_LATE, parameters).fetchall()
     for (run_id, organization_id), found in groupby(rows, key=lambda row: row[:2]):
         run, keys = RunRef(run_id=run_id, organization_id=organization_id), [task_key for _, _, task_key in found]
         with each.run_of(run_id):

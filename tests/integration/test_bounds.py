@@ -1,0 +1,196 @@
+"""What a run costs as it grows: bytes in the broker, memory in the worker, work for the tick.
+
+`pytest tests/integration/test_bounds.py --tasks 10000` runs larger graphs than the suite does.
+"""
+
+import json
+import threading
+
+import psutil
+import pytest
+from psycopg.rows import tuple_row
+
+from tests.builders import start_run, wait_for_end
+from tests.integration.conftest import WorkerProcess
+from workflows.dispatch import lost_messages, recovery
+from workflows.models import TaskExecution
+
+MAX_MESSAGE_BYTES = 16 * 1024
+# The longest names the language allows.
+KEY = "t{:_>62}"
+NAME = "n{:->99}"
+
+
+def deep(size):
+    return {KEY.format(i): KEY.format(i - 1) if i else "" for i in range(size)}
+
+
+def wide(size):
+    middle = [KEY.format(i) for i in range(1, size - 1)]
+    return {KEY.format(0): "", **dict.fromkeys(middle, KEY.format(0)), KEY.format(size): " ".join(middle)}
+
+
+def layered(size, width=10):
+    """Every task of a layer needs two of the layer before: no chord describes it."""
+    return {
+        KEY.format(i): ""
+        if i < width
+        else f"{KEY.format(i - width)} {KEY.format(i - width + (1 if i % width < width - 1 else 1 - width))}"
+        for i in range(size)
+    }
+
+
+def ladder(size):
+    """Diamonds in a row."""
+    tasks = {KEY.format(0): ""}
+    for start in range(0, size - 1, 4):
+        middle = [KEY.format(start + i) for i in (1, 2, 3)]
+        tasks |= dict.fromkeys(middle, KEY.format(start)) | {KEY.format(start + 4): " ".join(middle)}
+    return tasks
+
+
+def nested(size):
+    """Forks of chains with forks in them."""
+    tasks = {KEY.format(0): ""}
+    for start in range(0, size - 1, 8):
+        a, b, c, d, e, f, g, h = (KEY.format(start + i) for i in range(1, 9))
+        tasks |= {a: KEY.format(start), b: a, c: b, d: b, e: f"{c} {d}", f: KEY.format(start), g: f, h: f"{e} {g}"}
+    return tasks
+
+
+SHAPES = [deep, wide, layered, ladder, nested]
+
+
+class Published:
+    """Sizes of all messages that the broker takes while the block runs."""
+
+    def __init__(self, broker):
+        self._broker = broker
+        self.sizes = []
+
+    def __enter__(self):
+        self._monitor = self._broker.monitor()
+        self._monitor.__enter__()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._broker.set("bounds", "end")
+        self._thread.join()
+        self._monitor.__exit__(None, None, None)
+
+    def _listen(self):
+        for command in self._monitor.listen():
+            words = command["command"]
+            if words.startswith("SET bounds end"):
+                return
+            if words.startswith("LPUSH maestro "):
+                self.sizes.append(len(words) - len("LPUSH maestro ") - words.count('\\"'))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bytes_published_grow_with_the_tasks_and_no_message_is_large(actor, worker, broker, shape):
+    published = {}
+    for size in (41, 161):
+        run = start_run(actor, {"first": ""}, name=NAME.format(size))
+        wait_for_end(run.id)
+        with Published(broker) as seen:
+            run = start_run(actor, shape(size), name=NAME.format(f"{shape.__name__}{size}"))
+            assert wait_for_end(run.id).status == "succeeded"
+        assert max(seen.sizes) < MAX_MESSAGE_BYTES
+        published[size] = sum(seen.sizes) / size
+
+    assert published[161] < published[41] * 1.3
+
+
+@pytest.mark.parametrize("shape", [deep, wide, layered])
+def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, tmp_path, pytestconfig, shape):
+    size = pytestconfig.getoption("tasks")
+    running = WorkerProcess(tmp_path / "worker.log", name=f"bounds-{shape.__name__}")
+    running.start()
+
+    def run_twice():
+        for _ in range(2):
+            run = start_run(actor, shape(size), name=shape.__name__)
+            assert wait_for_end(run.id, 60 + size / 10).status == "succeeded"
+            ends = TaskExecution.objects.filter(run_id=run.id).values_list("status", "attempt")
+            assert set(ends) == {("succeeded", 1)}
+        return memory_of(running)
+
+    try:
+        # What a process loads once and keeps, the version itself above all, is not growth.
+        before = run_twice()
+        after = run_twice()
+    finally:
+        running.stop()
+
+    print(f"{shape.__name__}: {size} tasks, {before / 1e6:.1f} MB after two runs, {after / 1e6:.1f} MB after four")
+    assert after - before < 3 * 2_000_000
+
+
+def memory_of(running):
+    """Bytes that only the worker's processes use."""
+    parent = psutil.Process(running.pid)
+    return sum(process.memory_full_info().uss for process in [parent, *parent.children()])
+
+
+@pytest.fixture
+def waiting_runs(actor, connection):
+    """Makes runs that wait: one task for a signal, nine for that task."""
+    template = start_run(actor, {"a": "", **{f"b{i}": "a" for i in range(9)}})
+    connection.execute(
+        "UPDATE task_executions SET status = 'waiting', reason = 'signal' WHERE run_id = %s AND task_key = 'a'",
+        (template.id,),
+    )
+    run_columns = "organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, "
+    run_columns += "reason, hold, inputs, error_message, created_at, started_at"
+    task_columns = "organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries, "
+    task_columns += (
+        "platform_failures, generation, hold, worker, queue, priority, error_code, error_message, created_at"
+    )
+
+    def make(count):
+        with connection.transaction():
+            connection.execute("CREATE TEMP TABLE made (id uuid) ON COMMIT DROP")
+            connection.execute("INSERT INTO made SELECT gen_random_uuid() FROM generate_series(1, %s)", (count,))
+            connection.execute(
+                f"INSERT INTO workflow_runs (id, {run_columns})"
+                f" SELECT made.id, r.{run_columns.replace(', ', ', r.')} FROM made, workflow_runs r WHERE r.id = %s",
+                (template.id,),
+            )
+            connection.execute(
+                f"INSERT INTO task_executions (run_id, {task_columns})"
+                f" SELECT made.id, t.{task_columns.replace(', ', ', t.')} FROM made, task_executions t"
+                " WHERE t.run_id = %s",
+                (template.id,),
+            )
+        connection.execute("ANALYZE task_executions")
+        connection.execute("ANALYZE workflow_runs")
+
+    yield make
+    for table in ("task_executions", "workflow_runs"):
+        connection.execute(f"DELETE FROM {table} WHERE organization_id = %s", (actor.organization_id,))
+        connection.execute(f"ANALYZE {table}")
+
+
+def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
+    ended_lately = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z", "limit": 1000}
+    lost = {"queue": "maestro", "priority": 0, "head": None, "slack": lost_messages.SLACK, "limit": 1000}
+    waiting_runs(300)
+    few = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
+
+    waiting_runs(3000)
+
+    many = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
+    assert all(after < before + 200 for before, after in zip(few, many, strict=True)), (few, many)
+
+
+def pages(connection, statement, parameters):
+    """Pages that a statement looks at."""
+    connection.execute("BEGIN")
+    cursor = connection.cursor(row_factory=tuple_row)
+    explained = cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).fetchone()[0]
+    connection.execute("ROLLBACK")
+    plan = (explained if isinstance(explained, list) else json.loads(explained))[0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
