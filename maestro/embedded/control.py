@@ -97,10 +97,10 @@ def start_detached(options: StackOptions) -> str:
 
 
 def _wait_until_ready(home: Home, child: subprocess.Popen[bytes]) -> StackRecord | None:
-    """Wait for the supervisor to say ready; None when it ended instead."""
+    """Wait for the supervisor below the child, its guard, to say ready; None when it ended instead."""
     while child.poll() is None:
         record = read_record(home)
-        if record and record.pid == child.pid and record.status is StackStatus.READY:
+        if record and record.status is StackStatus.READY and process_table.is_child(record.pid, child.pid):
             return record
         time.sleep(POLL_SECONDS)
     return None

@@ -46,11 +46,16 @@ def become(*, parent: int, death_signal: int, uid: int | None, gid: int | None, 
         os.setresuid(uid, uid, uid)
         if capability is not None:
             _keep_only(capability)
+    # Last, because changing credentials clears it.
+    die_with(parent, death_signal)
+
+
+def die_with(parent: int, death_signal: int) -> None:
+    """Have the kernel send this process a signal when its parent dies (Linux)."""
     if sys.platform == "linux":
-        # Last, because changing credentials clears it.
         prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
-        sys.exit(1)  # the supervisor died in between
+        sys.exit(1)  # it died in between
 
 
 def prctl(option: int, *arguments: int) -> None:

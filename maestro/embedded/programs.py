@@ -83,7 +83,8 @@ def worker(options: StackOptions, home: Home, ports: Ports, secrets: Secrets) ->
             StopStep(signal=signal.SIGTERM, seconds=5),
             StopStep(signal=signal.SIGQUIT, seconds=5),
         ),
-        death_signal=signal.SIGQUIT,
+        # Its broker dies too, and without one even a cold shutdown waits for ever. Its children die with it.
+        death_signal=signal.SIGKILL,
     )
 
 

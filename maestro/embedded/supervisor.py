@@ -9,7 +9,17 @@ import signal
 import time
 from collections.abc import Sequence
 
-from maestro.embedded import announcement, leftovers, ports, postgres, process_table, processes, programs, valkey
+from maestro.embedded import (
+    announcement,
+    guard,
+    leftovers,
+    ports,
+    postgres,
+    process_table,
+    processes,
+    programs,
+    valkey,
+)
 from maestro.embedded.errors import StartFailed
 from maestro.embedded.family import Family
 from maestro.embedded.home import Home, HomeLock, load_or_create_secrets
@@ -30,18 +40,20 @@ REPLACED_VARIABLES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "API_DATABASE_URL",
 
 def run_stack(options: StackOptions, log: Log) -> None:
     """Run the stack until it is asked to stop. Raises StackError when it does not start; then nothing of it is left."""
+    log.introduce(NAMES)
+    began_at = process_table.born_at(os.getpid()) or time.time()
+    guard.split_off(log)
     home = Home(options.home)
     home.create()
     lock = HomeLock(home)
     lock.acquire()
     try:
         previous = read_record(home)
-        log.introduce(NAMES)
         leftovers.stop_leftovers(home, previous, log)
         kept = previous.ports if previous else None
         chosen = ports.choose(api=options.port, flower=options.flower_port, previous=kept)
         _say_what_differs(kept, chosen, log)
-        supervisor = Supervisor(options, home, chosen, log)
+        supervisor = Supervisor(options, home, chosen, log, began_at=began_at)
         asyncio.run(supervisor.run())
     finally:
         lock.release()
@@ -61,11 +73,12 @@ def _say_what_differs(kept: Ports | None, chosen: Ports, log: Log) -> None:
 class Supervisor:
     """Owns the stack's processes and its record."""
 
-    def __init__(self, options: StackOptions, home: Home, chosen: Ports, log: Log) -> None:
+    def __init__(self, options: StackOptions, home: Home, chosen: Ports, log: Log, *, began_at: float) -> None:
         self._options = options
         self._home = home
         self._ports = chosen
         self._log = log
+        self._began_at = began_at
         self._secrets = load_or_create_secrets(home)
         self._family = Family()
         self._processes: dict[str, SupervisedProcess] = {}
@@ -86,6 +99,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(sent, self._ask_to_stop, sent.name)
+        loop.add_signal_handler(signal.SIGQUIT, self._ask_to_stop_at_once)
         self._log.on_broken = self._stop.set
         self._family.adopt_orphans()
         self._publish()
@@ -104,6 +118,12 @@ class Supervisor:
         elif not self._hurry.is_set():
             self._log.say(f"{reason} again: hurrying")
             self._hurry.set()
+
+    def _ask_to_stop_at_once(self) -> None:
+        """Stop as fast as can be: the guard was killed, or somebody typed Ctrl-\\."""
+        self._log.say("SIGQUIT: stopping at once")
+        self._stop.set()
+        self._hurry.set()
 
     async def _start_and_wait(self) -> None:
         """Start, unless asked to stop in between; then wait. Raises StackError when the start fails."""
@@ -177,8 +197,8 @@ class Supervisor:
             self._family.reap_orphans()
 
     def _age_seconds(self) -> float:
-        """Return for how long this process has run, its imports included."""
-        return round(time.time() - (self._record.born_at or time.time()), 1)
+        """Return for how long the command has run, its imports included."""
+        return round(time.time() - self._began_at, 1)
 
     def _publish(self, **changes: object) -> None:
         """Write what runs to the home."""

@@ -21,6 +21,15 @@ from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
 
 START_SECONDS = 90
 STOP_SECONDS = 60
+KILLED_SECONDS = 12
+BUSY_DEFINITION = """
+schema_version: 1
+name: busy
+tasks:
+  sleeper:
+    uses: shell
+    with: {command: "sleep 300 & setsid sleep 301 & sleep 302"}
+"""
 PROCESSES = {"postgres", "valkey", "api", "worker", "beat", "flower"}
 
 
@@ -63,16 +72,35 @@ class OwnStack:
         wait_until(lambda: text in self.log.read_text() or supervisor.poll() is not None, START_SECONDS)
         assert text in self.log.read_text()
 
+    def kill(self, guard, victims):
+        pids = {"guard": guard.pid, "supervisor": self.record["pid"]}
+        for victim in victims:
+            os.kill(pids[victim], signal.SIGKILL)
+        guard.wait(KILLED_SECONDS)
+
     def pid_of(self, name):
         return next((each["pid"] for each in self.record["processes"] if each["name"] == name), None)
 
-    def wait_for_process(self, name, supervisor):
-        """Wait until this supervisor, not an earlier one, has started the process."""
+    def wait_for_process(self, name, guard):
+        """Wait until the supervisor below this guard, not an earlier one, has started the process."""
         record = self.home / "state.json"
         wait_until(
-            lambda: record.exists() and self.record["pid"] == supervisor.pid and self.pid_of(name) is not None,
+            lambda: record.exists() and self.record["pid"] in pids_below(guard.pid) and self.pid_of(name) is not None,
             START_SECONDS,
         )
+
+    def keep_busy(self):
+        """Run a shell task that leaves processes in every place it can, and return them."""
+        definition = self.home.parent / "busy.yaml"
+        definition.write_text(BUSY_DEFINITION)
+        started = run([str(MAESTRO), "run", "--home", str(self.home), str(definition)])
+        assert started.returncode == 0, started.stderr
+
+        def sleepers():
+            return [each for each in descendants_of(self.record["pid"]) if "sleep" in each.name()]
+
+        wait_until(lambda: len(sleepers()) == 3, START_SECONDS)
+        return sleepers()
 
 
 @pytest.fixture
@@ -103,6 +131,10 @@ def descendants_of(pid):
     """Every process of a stack; psutil tells a recycled pid from the one meant."""
     supervisor = psutil.Process(pid)
     return [supervisor, *supervisor.children(recursive=True)]
+
+
+def pids_below(pid):
+    return {child.pid for child in psutil.Process(pid).children()}
 
 
 def still_running(processes):
@@ -161,15 +193,15 @@ def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
     assert_nothing_left(own_stack, second_processes)
 
 
-def test_nothing_outlives_a_killed_supervisor(own_stack):
-    supervisor = own_stack.start()
-    own_stack.wait_for_process("worker", supervisor)
-    processes = descendants_of(supervisor.pid)
+def test_nothing_outlives_a_supervisor_killed_while_it_starts(own_stack):
+    guard = own_stack.start()
+    own_stack.wait_for_process("worker", guard)
+    processes = descendants_of(guard.pid)
 
-    supervisor.kill()
-    supervisor.wait()
+    os.kill(own_stack.record["pid"], signal.SIGKILL)
 
-    wait_until(lambda: still_running(processes) == [], STOP_SECONDS)
+    wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
+    assert guard.wait() == 128 + signal.SIGKILL
     assert own_stack.call("status").returncode == 1
 
     again = own_stack.start()
@@ -178,6 +210,31 @@ def test_nothing_outlives_a_killed_supervisor(own_stack):
     again.terminate()
 
     assert again.wait(STOP_SECONDS) == 0
+    assert_nothing_left(own_stack, processes)
+
+
+@pytest.mark.parametrize("victims", [("supervisor",), ("guard",)])
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
+def test_nothing_outlives_a_killed_supervisor_or_its_guard(own_stack, is_busy, victims):
+    guard = own_stack.start()
+    own_stack.wait_for("Maestro is ready", guard)
+    sleepers = own_stack.keep_busy() if is_busy else []
+    processes = {*descendants_of(guard.pid), *sleepers}
+
+    own_stack.kill(guard, victims)
+
+    wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
+    assert_nothing_left(own_stack, processes)
+
+
+def test_the_programs_end_even_when_supervisor_and_guard_are_killed_at_once(own_stack):
+    guard = own_stack.start()
+    own_stack.wait_for("Maestro is ready", guard)
+    processes = descendants_of(guard.pid)
+
+    own_stack.kill(guard, ("guard", "supervisor"))
+
+    wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
     assert_nothing_left(own_stack, processes)
 
 
