@@ -39,7 +39,7 @@ def make_workspace(variables: Mapping[str, str]) -> Workspace:
 def remove_workspace(workspace: Workspace) -> None:
     """Remove the directory with everything in it; what cannot be removed is reported to the platform's log."""
     try:
-        _remove(workspace.directory)
+        remove_directory(workspace.directory)
     except OSError:
         logger.exception(
             "Removing the directory of an attempt failed",
@@ -47,7 +47,8 @@ def remove_workspace(workspace: Workspace) -> None:
         )
 
 
-def _remove(directory: Path) -> None:
+def remove_directory(directory: Path) -> None:
+    """Remove a directory with everything in it, whatever its permissions; one that is gone is no error."""
     try:
         shutil.rmtree(directory)
     except OSError:

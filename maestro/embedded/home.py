@@ -65,6 +65,11 @@ class Home:
         """Celery beat's own bookkeeping."""
         return self.path / "beat-schedule"
 
+    @property
+    def tmp(self) -> Path:
+        """Temporary files of Maestro's processes and of the tasks; emptied at every start."""
+        return self.path / "tmp"
+
     def create(self) -> None:
         """Make the directory, closed to others. Raises HomeUnusable."""
         # As root, PostgreSQL runs as another user and must pass through, but never list, this directory.

@@ -1,10 +1,11 @@
-"""What a supervisor that was killed left behind: found at the next start and stopped before anything is started."""
+"""What a supervisor that was killed left behind: processes and files, cleared away before anything is started."""
 
 from __future__ import annotations
 
 import signal
 import time
 
+from executors.runtime import workspace
 from maestro.embedded import process_table
 from maestro.embedded.errors import StartFailed
 from maestro.embedded.home import Home
@@ -31,6 +32,15 @@ def stop_leftovers(home: Home, previous: StackRecord | None, log: Log) -> None:
             process_table.send(pid, last_resort)
     if not _all_end(found, PATIENCE_SECONDS):
         raise StartFailed(f"An earlier stack of {home.path} does not go away: pids {', '.join(map(str, found))}.")
+
+
+def remove_files(home: Home, log: Log) -> None:
+    """Empty the directory of temporary files. Call it with the home's lock held: nobody uses them any more."""
+    try:
+        workspace.remove_directory(home.tmp)
+    except OSError as error:
+        log.say(f"{home.tmp} cannot be emptied: {error.strerror}")
+    home.tmp.mkdir(mode=0o700, exist_ok=True)
 
 
 def _find(home: Home, previous: StackRecord | None) -> dict[int, str]:

@@ -36,6 +36,7 @@ def environment(home: Home, ports: Ports, secrets: Secrets, *, component: str) -
         "MAESTRO_COMPONENT": component,
         "DJANGO_SETTINGS_MODULE": "maestro.settings",
         "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(home.tmp),
     }
 
 

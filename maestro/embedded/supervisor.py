@@ -50,6 +50,7 @@ def run_stack(options: StackOptions, log: Log) -> None:
     try:
         previous = read_record(home)
         leftovers.stop_leftovers(home, previous, log)
+        leftovers.remove_files(home, log)
         kept = previous.ports if previous else None
         chosen = ports.choose(api=options.port, flower=options.flower_port, previous=kept)
         _say_what_differs(kept, chosen, log)

@@ -97,7 +97,7 @@ class OwnStack:
         assert started.returncode == 0, started.stderr
 
         def sleepers():
-            return [each for each in descendants_of(self.record["pid"]) if "sleep" in each.name()]
+            return [each for each in descendants_of(self.record["pid"]) if each.name() == "sleep"]
 
         wait_until(lambda: len(sleepers()) == 3, START_SECONDS)
         return sleepers()
@@ -171,10 +171,13 @@ def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
     assert_nothing_left(own_stack, first_processes)
     assert own_stack.call("status").returncode == 1
 
+    abandoned = own_stack.home / "tmp" / "maestro-abandoned"
+    abandoned.mkdir()
     supervisor = own_stack.start()
     own_stack.wait_for("Maestro is ready", supervisor)
 
     assert (own_stack.home / "api-key").read_text() == first_key
+    assert not abandoned.exists()
 
     worker = own_stack.pid_of("worker")
     orphans_to_be = psutil.Process(worker).children(recursive=True)

@@ -1,11 +1,12 @@
 import io
+import stat
 import subprocess
 
 import pytest
 
 from maestro.embedded import process_table
 from maestro.embedded.home import Home
-from maestro.embedded.leftovers import stop_leftovers
+from maestro.embedded.leftovers import remove_files, stop_leftovers
 from maestro.embedded.output import Log
 from maestro.embedded.record import ProcessRecord, ProcessStatus
 from tests.unit.embedded.test_record import make_record
@@ -51,3 +52,22 @@ def test_a_home_that_was_stopped_properly_has_no_leftovers(tmp_path):
     stop_leftovers(Home(tmp_path), make_record(), Log(stream, is_coloured=False))
 
     assert stream.getvalue() == b""
+
+
+def test_temporary_files_of_an_earlier_stack_are_removed(tmp_path):
+    stream = io.BytesIO()
+    locked = tmp_path / "tmp" / "maestro-abc" / "cache"
+    locked.mkdir(parents=True)
+    (locked / "file").write_text("")
+    locked.chmod(0o500)
+
+    remove_files(Home(tmp_path), Log(stream, is_coloured=False))
+
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert stream.getvalue() == b""
+
+
+def test_the_directory_of_temporary_files_is_closed_to_others(tmp_path):
+    remove_files(Home(tmp_path), Log(io.BytesIO(), is_coloured=False))
+
+    assert stat.S_IMODE((tmp_path / "tmp").stat().st_mode) == 0o700

@@ -62,6 +62,12 @@ def test_the_api_connects_as_the_bound_role_and_the_others_as_the_owner(home, se
     assert environment["MAESTRO_HOME"] == str(home.path)
 
 
+def test_temporary_files_stay_below_the_home(home, secrets):
+    environment = programs.environment(home, PORTS, secrets, component="worker")
+
+    assert environment["TMPDIR"] == str(home.path / "tmp")
+
+
 def test_flower_asks_for_the_administrators_password(home, secrets):
     program = programs.flower(home, PORTS, secrets)
 
