@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maestro.cli import failures, output
+from maestro.cli.options import json_option
 
 if TYPE_CHECKING:
     from maestro.embedded.record import ProcessRecord, StackRecord
@@ -55,13 +56,17 @@ PORT = click.IntRange(1, 65535)
     help="How many tasks run at a time.  [default: number of cores, at least 2]",
 )
 @click.option("--detach", is_flag=True, help="Return once everything is ready; go on in the background.")
-def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach: bool) -> None:
+@json_option
+def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach: bool, as_json: bool) -> None:
     """Start everything on this machine: PostgreSQL, Valkey, API, worker, beat, Flower. Ctrl-C stops it."""
-    from maestro.embedded import control, supervisor
+    from maestro.embedded import announcement, control, supervisor
     from maestro.embedded.errors import StackError
+    from maestro.embedded.home import Home
     from maestro.embedded.options import StackOptions
     from maestro.embedded.output import Log, is_terminal
 
+    if as_json and not detach:
+        raise click.UsageError("--json needs --detach. Of a stack in the foreground, `maestro status --json` tells.")
     options = StackOptions(
         home=home.expanduser().absolute(),
         port=port,
@@ -70,7 +75,11 @@ def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach:
     )
     try:
         if detach:
-            click.echo(control.start_detached(options), nl=False)
+            record = control.start_detached(options)
+            if as_json:
+                output.print_json(record.model_dump(mode="json"))
+            else:
+                click.echo(announcement.describe(Home(options.home), record), nl=False)
         else:
             stream = sys.stdout.buffer
             supervisor.run_stack(options, Log(stream, is_coloured=is_terminal(stream)))
@@ -80,22 +89,28 @@ def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach:
 
 @click.command()
 @HOME_OPTION
-def down(home: Path) -> None:
-    """Stop the stack that `maestro up` started, wherever it runs."""
-    from maestro.embedded import control
+@json_option
+def down(home: Path, as_json: bool) -> None:
+    """Stop the stack that `maestro up` started, wherever it runs, and end what a killed one left."""
+    from maestro.embedded import control, leftovers
     from maestro.embedded.errors import StackError
     from maestro.embedded.home import Home
 
     try:
-        was_running = control.stop(Home(home.expanduser().absolute()))
+        stop = control.stop(Home(home.expanduser().absolute()))
     except StackError as error:
         raise failures.Failure(error.message) from error
-    click.echo("Stopped." if was_running else f"No stack runs in {home}.")
+    if as_json:
+        output.print_json(stop.model_dump(mode="json"))
+        return
+    click.echo("Stopped." if stop.was_running else f"No stack runs in {home}.")
+    if stop.leftovers:
+        click.echo(f"Ended what an earlier stack had left running: {leftovers.describe(stop.leftovers)}.")
 
 
 @click.command()
 @HOME_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def status(home: Path, as_json: bool) -> None:
     """Show the stack's processes, ports and addresses. Exit code 0 when all of them run, 1 when not."""
     from maestro.embedded import control
@@ -126,6 +141,8 @@ def _print_record(home: Path, record: StackRecord) -> None:
     click.echo()
     if not record.is_running:
         click.echo(f"Stopped. Start it by `maestro up`; its home is {home}.")
+        if any(process.pid for process in record.processes):
+            click.echo("Its supervisor was killed, and what the table shows is left of it: `maestro down` ends that.")
         return
     click.echo(f"{'Stack':<8}{record.status} in {home}, supervisor pid {record.pid}")
     for name, address in record.urls.model_dump().items():

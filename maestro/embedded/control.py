@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 
-from maestro.embedded import announcement, ports, process_table
-from maestro.embedded.errors import StartFailed, StopFailed
+import pydantic
+
+from maestro.embedded import leftovers, ports, process_table
+from maestro.embedded.errors import StackAlreadyRunning, StartFailed, StopFailed
 from maestro.embedded.home import Home, HomeLock
+from maestro.embedded.leftovers import Leftover
 from maestro.embedded.options import StackOptions
 from maestro.embedded.record import ProcessRecord, ProcessStatus, StackRecord, StackStatus, read_record
 
@@ -19,6 +22,17 @@ POLL_SECONDS = 0.05
 TAIL_LINES = 30
 RECORD_SECONDS = 5.0
 """How long a supervisor that holds the lock may take to write its record."""
+
+
+class Stop(pydantic.BaseModel):
+    """What a stop found."""
+
+    model_config = pydantic.ConfigDict(frozen=True)
+
+    was_running: bool
+    """Whether there was a supervisor to stop."""
+    leftovers: tuple[Leftover, ...]
+    """What a killed one had left running; ended now."""
 
 
 def find_running(home: Home) -> StackRecord | None:
@@ -47,27 +61,16 @@ def look(home: Home) -> StackRecord | None:
     return last.model_copy(update={"status": StackStatus.STOPPED, "processes": processes})
 
 
-def stop(home: Home) -> bool:
-    """Stop the home's stack and wait for its end; tell whether there was one. Raises HomeUnusable, StopFailed."""
+def stop(home: Home) -> Stop:
+    """Stop the home's stack, wait for its end, and end what a killed one left. Raises HomeUnusable, StopFailed."""
     running = find_running(home)
-    if running is None:
-        return False
-    try:
-        os.kill(running.pid, signal.SIGTERM)
-    except PermissionError as error:
-        raise StopFailed(f"The stack in {home.path} is another user's: stop it as that user.") from error
-    except ProcessLookupError:
-        return True
-    deadline = time.monotonic() + STOP_SECONDS
-    while process_table.is_same(running.pid, running.born_at):
-        if time.monotonic() > deadline:
-            raise StopFailed(f"The stack in {home.path} (pid {running.pid}) still runs after {STOP_SECONDS:g} s.")
-        time.sleep(POLL_SECONDS)
-    return True
+    if running:
+        _stop_supervisor(home, running)
+    return Stop(was_running=running is not None, leftovers=_end_leftovers(home))
 
 
-def start_detached(options: StackOptions) -> str:
-    """Start the stack in the background; return the block to print once it is ready. Raises StackError."""
+def start_detached(options: StackOptions) -> StackRecord:
+    """Start the stack in the background; return its record once it is ready. Raises StackError."""
     home = Home(options.home)
     home.create()
     # What would be refused at once is refused here, in plain words and not in the log of a running stack.
@@ -93,7 +96,37 @@ def start_detached(options: StackOptions) -> str:
         raise
     if record is None:
         raise StartFailed(f"The stack did not start. The end of {home.log}:\n\n{_tail(home, beginning)}")
-    return announcement.describe(home, record)
+    return record
+
+
+def _stop_supervisor(home: Home, running: StackRecord) -> None:
+    """Ask the supervisor to stop, and wait for its end. Raises StopFailed."""
+    try:
+        process_table.send(running.pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise StopFailed(f"The stack in {home.path} is another user's: stop it as that user.") from error
+    deadline = time.monotonic() + STOP_SECONDS
+    while process_table.is_same(running.pid, running.born_at):
+        if time.monotonic() > deadline:
+            raise StopFailed(f"The stack in {home.path} (pid {running.pid}) still runs after {STOP_SECONDS:g} s.")
+        time.sleep(POLL_SECONDS)
+
+
+def _end_leftovers(home: Home) -> tuple[Leftover, ...]:
+    """End what is left of a stack whose supervisor is gone; return what it was. Raises HomeUnusable, StopFailed."""
+    if not home.lock.exists():
+        return ()
+    lock = HomeLock(home)
+    try:
+        lock.acquire()
+    except StackAlreadyRunning:  # somebody started it again: what is there is not left over
+        return ()
+    try:
+        found = leftovers.find_leftovers(home, read_record(home))
+        leftovers.end_leftovers(home, found)
+    finally:
+        lock.release()
+    return found
 
 
 def _wait_until_ready(home: Home, child: subprocess.Popen[bytes]) -> StackRecord | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
+
+import pydantic
 
 from executors.runtime import workspace
 from maestro.embedded import process_table
-from maestro.embedded.errors import StartFailed
+from maestro.embedded.errors import StopFailed
 from maestro.embedded.home import Home
 from maestro.embedded.output import Log
 from maestro.embedded.record import StackRecord
@@ -16,22 +19,54 @@ PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
+class Leftover(pydantic.BaseModel):
+    """A process that outlived its stack."""
+
+    model_config = pydantic.ConfigDict(frozen=True)
+
+    name: str
+    pid: int
+
+
 def stop_leftovers(home: Home, previous: StackRecord | None, log: Log) -> None:
-    """Stop processes of an earlier stack of this home. Call it with the home's lock held. Raises StartFailed."""
-    found = _find(home, previous)
-    if not found:
-        return
-    names = ", ".join(f"{name} (pid {pid})" for pid, name in found.items())
-    log.say(f"stopping what an earlier stack left running: {names}")
-    for pid, name in found.items():
-        process_table.send(pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+    """End what an earlier stack of this home left running, and say so. Raises StopFailed."""
+    found = find_leftovers(home, previous)
+    if found:
+        log.say(f"stopping what an earlier stack left running: {describe(found)}")
+        end_leftovers(home, found)
+
+
+def find_leftovers(home: Home, previous: StackRecord | None) -> tuple[Leftover, ...]:
+    """Return every process that an earlier stack of this home left. Call it with the home's lock held."""
+    found = process_table.with_variable("TMPDIR", home.tmp)
+    for process in previous.processes if previous else ():
+        if process.pid is None:
+            continue
+        # The pid in another process's hands: the group of that number is not ours either.
+        if process_table.born_at(process.pid) is None or process_table.is_same(process.pid, process.born_at):
+            found |= dict.fromkeys(process_table.group_members(process.pid), process.name)
+    postmaster = _postmaster(home)
+    if postmaster is not None:
+        found[postmaster] = "postgres"
+    return tuple(Leftover(name=name, pid=pid) for pid, name in found.items())
+
+
+def end_leftovers(home: Home, found: Sequence[Leftover]) -> None:
+    """End the processes, by force when they take too long. Raises StopFailed."""
+    for left in found:
+        process_table.send(left.pid, signal.SIGINT if left.name == "postgres" else signal.SIGTERM)
     for last_resort in (signal.SIGQUIT, signal.SIGKILL):
         if _all_end(found, PATIENCE_SECONDS):
             return
-        for pid in found:
-            process_table.send(pid, last_resort)
+        for left in found:
+            process_table.send(left.pid, last_resort)
     if not _all_end(found, PATIENCE_SECONDS):
-        raise StartFailed(f"An earlier stack of {home.path} does not go away: pids {', '.join(map(str, found))}.")
+        raise StopFailed(f"An earlier stack of {home.path} does not go away: {describe(found)}.")
+
+
+def describe(found: Sequence[Leftover]) -> str:
+    """Name the processes."""
+    return ", ".join(f"{left.name} (pid {left.pid})" for left in found)
 
 
 def remove_files(home: Home, log: Log) -> None:
@@ -43,21 +78,6 @@ def remove_files(home: Home, log: Log) -> None:
     home.tmp.mkdir(mode=0o700, exist_ok=True)
 
 
-def _find(home: Home, previous: StackRecord | None) -> dict[int, str]:
-    """Return pid and name of every process that is left, members of the recorded processes' groups too."""
-    found: dict[int, str] = {}
-    for process in previous.processes if previous else ():
-        if process.pid is None:
-            continue
-        # The pid in another process's hands: the group of that number is not ours either.
-        if process_table.born_at(process.pid) is None or process_table.is_same(process.pid, process.born_at):
-            found |= dict.fromkeys(process_table.group_members(process.pid), process.name)
-    postmaster = _postmaster(home)
-    if postmaster is not None:
-        found[postmaster] = "postgres"
-    return found
-
-
 def _postmaster(home: Home) -> int | None:
     """Return the pid of a server that has this home's data open, whoever started it."""
     try:
@@ -67,10 +87,10 @@ def _postmaster(home: Home) -> int | None:
     return pid if process_table.works_in(pid, home.postgres) else None
 
 
-def _all_end(pids: dict[int, str], seconds: float) -> bool:
+def _all_end(found: Sequence[Leftover], seconds: float) -> bool:
     """Wait until none of the processes runs any more."""
     deadline = time.monotonic() + seconds
-    while any(process_table.born_at(pid) is not None for pid in pids):
+    while any(process_table.born_at(left.pid) is not None for left in found):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)

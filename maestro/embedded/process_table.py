@@ -58,6 +58,17 @@ def reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
+def with_variable(name: str, directory: Path) -> dict[int, str]:
+    """Return pid and name of the other processes whose environment variable is the directory or lies below it."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            value = process.environ().get(name)
+            if value and Path(value).is_relative_to(directory) and process.pid != os.getpid():
+                found[process.pid] = process.name()
+    return found
+
+
 def works_in(pid: int, directory: Path) -> bool:
     """Tell whether a process has the directory as its working directory."""
     try:

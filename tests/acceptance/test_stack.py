@@ -156,10 +156,10 @@ def assert_nothing_left(own, processes):
 
 
 def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
-    detached = run(own_stack.up_command("--detach"))
+    detached = run(own_stack.up_command("--detach", "--json"))
 
     assert detached.returncode == 0, detached.stdout + detached.stderr
-    assert f"http://127.0.0.1:{own_stack.port}/admin/" in detached.stdout
+    assert json.loads(detached.stdout) == own_stack.record
     assert requests.get(f"http://127.0.0.1:{own_stack.port}/health", timeout=10).status_code == 200
     assert own_stack.call("status").returncode == 0
     first_key = (own_stack.home / "api-key").read_text()
@@ -241,11 +241,37 @@ def test_the_programs_end_even_when_supervisor_and_guard_are_killed_at_once(own_
     assert_nothing_left(own_stack, processes)
 
 
+def test_down_ends_what_a_killed_stack_left_and_names_it(own_stack):
+    guard = own_stack.start()
+    own_stack.wait_for("Maestro is ready", guard)
+    sleepers = own_stack.keep_busy()
+    processes = {*descendants_of(guard.pid), *sleepers}
+    own_stack.kill(guard, ("guard", "supervisor"))
+
+    stopped = own_stack.call("down", "--json")
+
+    report = json.loads(stopped.stdout)
+    assert (stopped.returncode, report["was_running"]) == (0, False)
+    assert {each.pid for each in sleepers} <= {each["pid"] for each in report["leftovers"]}
+    assert_nothing_left(own_stack, processes)
+    assert own_stack.call("down").stdout == f"No stack runs in {own_stack.home}.\n"
+
+
 def test_stopping_a_home_that_never_ran_says_so(own_stack):
     stopped = own_stack.call("down")
+    as_json = own_stack.call("down", "--json")
 
-    assert stopped.returncode == 0
+    assert stopped.returncode == as_json.returncode == 0
     assert stopped.stdout == f"No stack runs in {own_stack.home}.\n"
+    assert json.loads(as_json.stdout) == {"was_running": False, "leftovers": []}
+    assert not own_stack.home.exists()
+
+
+def test_json_of_a_stack_in_the_foreground_is_refused(own_stack):
+    refused = run(own_stack.up_command("--json"))
+
+    assert refused.returncode == 2
+    assert "--json needs --detach" in refused.stderr
 
 
 def test_status_of_a_home_that_never_ran_says_so(own_stack):

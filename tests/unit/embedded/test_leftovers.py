@@ -1,4 +1,6 @@
 import io
+import os
+import signal
 import stat
 import subprocess
 
@@ -6,7 +8,13 @@ import pytest
 
 from maestro.embedded import process_table
 from maestro.embedded.home import Home
-from maestro.embedded.leftovers import remove_files, stop_leftovers
+from maestro.embedded.leftovers import (
+    Leftover,
+    end_leftovers,
+    find_leftovers,
+    remove_files,
+    stop_leftovers,
+)
 from maestro.embedded.output import Log
 from maestro.embedded.record import ProcessRecord, ProcessStatus
 from tests.unit.embedded.test_record import make_record
@@ -34,6 +42,18 @@ def test_what_a_killed_supervisor_left_running_is_stopped_and_named(tmp_path, sl
 
     assert process_table.born_at(sleeper.pid) is None
     assert f"api (pid {sleeper.pid})" in stream.getvalue().decode()
+
+
+def test_what_a_task_left_running_is_found_by_its_directory(tmp_path):
+    directory = tmp_path / "tmp" / "maestro-abc"
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(directory)}
+    with subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True) as process:
+        found = find_leftovers(Home(tmp_path), None)
+
+        end_leftovers(Home(tmp_path), found)
+
+    assert found == (Leftover(name="sleep", pid=process.pid),)
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_a_stranger_under_a_recycled_pid_is_left_alone(tmp_path, sleeper):
