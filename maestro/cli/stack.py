@@ -6,15 +6,31 @@ import datetime
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from maestro.cli import failures, output
+from maestro.cli import failures, output, text
 from maestro.cli.options import json_option
 
 if TYPE_CHECKING:
     from maestro.embedded.record import ProcessRecord, StackRecord
+
+
+class Number(click.IntRange):
+    """A whole number within bounds; a wrong one is answered with what is wanted."""
+
+    def __init__(self, wanted: str, least: int, most: int) -> None:
+        super().__init__(least, most)
+        self._wanted = f"{wanted}: give a number from {least} to {most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"'{text.one_line(value)}' is no {self._wanted}.", param, ctx)
+
 
 HOME_OPTION = click.option(
     "--home",
@@ -22,10 +38,10 @@ HOME_OPTION = click.option(
     default=".maestro",
     show_default=True,
     show_envvar=True,
-    type=click.Path(file_okay=False, readable=False, path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Directory of this stack: data, passwords, log.",
 )
-PORT = click.IntRange(1, 65535)
+PORT = Number("port", 1, 65535)
 
 
 @click.command()
@@ -51,7 +67,7 @@ PORT = click.IntRange(1, 65535)
 @click.option(
     "--concurrency",
     envvar="MAESTRO_CONCURRENCY",
-    type=click.IntRange(min=1),
+    type=Number("number of tasks", 1, 1000),
     show_envvar=True,
     help="How many tasks run at a time.  [default: number of cores, at least 2]",
 )

@@ -78,6 +78,8 @@ class Home:
             self.path.mkdir(mode=mode, parents=True, exist_ok=True)
             if self.path.stat().st_uid == os.geteuid():
                 self.path.chmod(mode)
+        except FileExistsError as error:
+            raise _no_directory(self.path) from error
         except OSError as error:
             raise HomeUnusable(
                 f"{self.path} cannot be made: {error.strerror}. Choose another home by --home."
@@ -120,6 +122,8 @@ class HomeLock:
             descriptor = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
             return False
+        except NotADirectoryError as error:
+            raise _no_directory(self._path.parent) from error
         except OSError as error:
             raise HomeUnusable(f"{self._path} cannot be read: {error.strerror}. Is it another user's stack?") from error
         try:
@@ -170,3 +174,8 @@ def write_private(path: Path, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
     partial.replace(path)
+
+
+def _no_directory(path: Path) -> HomeUnusable:
+    """Return the refusal of a home that is a file, or lies below one."""
+    return HomeUnusable(f"{path} is no directory. Choose another home by --home.")

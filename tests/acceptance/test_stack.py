@@ -267,6 +267,31 @@ def test_stopping_a_home_that_never_ran_says_so(own_stack):
     assert not own_stack.home.exists()
 
 
+@pytest.mark.parametrize("command", ["up", "down", "status"])
+def test_a_home_that_is_a_file_is_refused_like_everything_else(tmp_path, command):
+    (tmp_path / "file").write_text("")
+
+    refused = run([str(MAESTRO), command, "--home", str(tmp_path / "file")])
+
+    assert refused.returncode == 1
+    assert refused.stderr == f"Error: {tmp_path / 'file'} is no directory. Choose another home by --home.\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "wanted"),
+    [
+        ("--port", "abc", "'abc' is no port: give a number from 1 to 65535."),
+        ("--flower-port", "65536", "'65536' is no port: give a number from 1 to 65535."),
+        ("--concurrency", "0", "'0' is no number of tasks: give a number from 1 to 1000."),
+    ],
+)
+def test_a_wrong_number_is_answered_with_what_is_wanted(tmp_path, flag, value, wanted):
+    refused = run([str(MAESTRO), "up", "--home", str(tmp_path / "home"), flag, value])
+
+    assert refused.returncode == 2
+    assert wanted in refused.stderr
+
+
 def test_json_of_a_stack_in_the_foreground_is_refused(own_stack):
     refused = run(own_stack.up_command("--json"))
 

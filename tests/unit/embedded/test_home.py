@@ -29,6 +29,17 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path):
     assert str(tmp_path / "file" / "home") in caught.value.message
 
 
+def test_a_home_that_is_a_file_is_refused_in_plain_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    home = Home(tmp_path / "file")
+
+    for use in (home.create, HomeLock(home).is_held):
+        with pytest.raises(HomeUnusable, match=r"file is no directory\. Choose another home by --home") as caught:
+            use()
+
+        assert str(home.path) in caught.value.message
+
+
 def test_secrets_are_generated_once_and_differ_from_one_another(home):
     first = load_or_create_secrets(home)
     second = load_or_create_secrets(home)
