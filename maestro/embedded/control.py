@@ -100,13 +100,14 @@ def start_detached(options: StackOptions) -> StackRecord:
 
 
 def _stop_supervisor(home: Home, running: StackRecord) -> None:
-    """Ask the supervisor to stop, and wait for its end. Raises StopFailed."""
+    """Ask the supervisor to stop, and wait for its end and its guard's. Raises StopFailed."""
+    births = {pid: process_table.born_at(pid) for pid in (running.pid, running.guard_pid) if pid}
     try:
         process_table.send(running.pid, signal.SIGTERM)
     except PermissionError as error:
         raise StopFailed(f"The stack in {home.path} is another user's: stop it as that user.") from error
     deadline = time.monotonic() + STOP_SECONDS
-    while process_table.is_same(running.pid, running.born_at):
+    while any(process_table.is_same(pid, birth) for pid, birth in births.items()):
         if time.monotonic() > deadline:
             raise StopFailed(f"The stack in {home.path} (pid {running.pid}) still runs after {STOP_SECONDS:g} s.")
         time.sleep(POLL_SECONDS)
@@ -133,7 +134,7 @@ def _wait_until_ready(home: Home, child: subprocess.Popen[bytes]) -> StackRecord
     """Wait for the supervisor below the child, its guard, to say ready; None when it ended instead."""
     while child.poll() is None:
         record = read_record(home)
-        if record and record.status is StackStatus.READY and process_table.is_child(record.pid, child.pid):
+        if record and record.guard_pid == child.pid and record.status is StackStatus.READY:
             return record
         time.sleep(POLL_SECONDS)
     return None

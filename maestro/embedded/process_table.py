@@ -29,14 +29,6 @@ def is_same(pid: int, birth: float | None) -> bool:
     return now is not None and birth is not None and abs(now - birth) < SAME_BIRTH_SECONDS
 
 
-def is_child(pid: int, parent: int) -> bool:
-    """Tell whether a process runs whose parent is this one."""
-    try:
-        return psutil.Process(pid).ppid() == parent
-    except psutil.NoSuchProcess:
-        return False
-
-
 def group_members(group: int) -> list[int]:
     """Return the pids of a process group."""
     members = []

@@ -75,6 +75,8 @@ class StackRecord(pydantic.BaseModel):
     """The supervisor."""
     born_at: float | None
     """The kernel's start time of the supervisor."""
+    guard_pid: int | None = None
+    """The process above the supervisor, the last of the stack to end."""
     started_at: datetime.datetime
     ports: Ports
     urls: Urls

@@ -87,6 +87,7 @@ class Supervisor:
             status=StackStatus.STARTING,
             pid=os.getpid(),
             born_at=process_table.born_at(os.getpid()),
+            guard_pid=os.getppid(),
             started_at=datetime.datetime.now(datetime.UTC),
             ports=chosen,
             urls=urls_of(chosen),

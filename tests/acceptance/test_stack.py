@@ -85,7 +85,7 @@ class OwnStack:
         """Wait until the supervisor below this guard, not an earlier one, has started the process."""
         record = self.home / "state.json"
         wait_until(
-            lambda: record.exists() and self.record["pid"] in pids_below(guard.pid) and self.pid_of(name) is not None,
+            lambda: record.exists() and self.record["guard_pid"] == guard.pid and self.pid_of(name) is not None,
             START_SECONDS,
         )
 
@@ -133,10 +133,6 @@ def descendants_of(pid):
     return [supervisor, *supervisor.children(recursive=True)]
 
 
-def pids_below(pid):
-    return {child.pid for child in psutil.Process(pid).children()}
-
-
 def still_running(processes):
     sessions = {process.pid for process in processes}
     members = [psutil.Process(pid) for pid in psutil.pids() if session_of(pid) in sessions]
@@ -163,7 +159,7 @@ def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
     assert requests.get(f"http://127.0.0.1:{own_stack.port}/health", timeout=10).status_code == 200
     assert own_stack.call("status").returncode == 0
     first_key = (own_stack.home / "api-key").read_text()
-    first_processes = descendants_of(own_stack.record["pid"])
+    first_processes = descendants_of(own_stack.record["guard_pid"])
 
     stopped = own_stack.call("down")
 
