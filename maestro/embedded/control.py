@@ -17,7 +17,8 @@ from maestro.embedded.leftovers import Leftover
 from maestro.embedded.options import StackOptions
 from maestro.embedded.record import ProcessRecord, ProcessStatus, StackRecord, StackStatus, read_record
 
-STOP_SECONDS = 90.0
+STOP_SECONDS = 120.0
+"""More than all the steps of a stop may take together."""
 POLL_SECONDS = 0.05
 TAIL_LINES = 30
 RECORD_SECONDS = 5.0

@@ -25,7 +25,7 @@ LAST_WORDS_SECONDS = 1.0
 """How long output is still read after the end, should a stray descendant hold the pipe open."""
 KILL_SECONDS = 5.0
 HURRY_SECONDS = 1.0
-"""What is left of each grace once the user has asked twice."""
+"""The grace of each further step once the user has asked twice."""
 
 
 async def run_once(program: Program, family: Family, log: Log) -> None:
@@ -114,11 +114,12 @@ class SupervisedProcess:
 
     async def _ends_within(self, life: asyncio.Task[None], seconds: float, hurry: asyncio.Event) -> bool:
         """Wait for the end, but not longer than allowed."""
-        waiting = asyncio.create_task(hurry.wait())
-        await asyncio.wait({life, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if hurry.is_set() and not life.done():
+        if hurry.is_set():
             await asyncio.wait({life}, timeout=min(seconds, HURRY_SECONDS))
+        else:  # asked to hurry in between, it is time for the next step at once
+            waiting = asyncio.create_task(hurry.wait())
+            await asyncio.wait({life, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
         return life.done()
 
     async def _live(self) -> None:

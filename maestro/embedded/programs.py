@@ -16,6 +16,8 @@ from maestro.embedded.program import Program, StopStep
 from maestro.embedded.record import Ports, urls_of
 
 PROBE_TIMEOUT_SECONDS = 5.0
+TASKS_SECONDS = 20.0
+"""How long running tasks have to finish when the stack is stopped."""
 # Django's system checks load the whole API; one of the three Celery processes doing so at each start is enough.
 CHECKED_BY_WORKER = {"CELERY_SKIP_CHECKS": "true"}
 
@@ -81,7 +83,7 @@ def worker(options: StackOptions, home: Home, ports: Ports, secrets: Secrets) ->
         is_ready=is_ready,
         # Warm, then cold: what was running is repeated by another worker.
         stop_steps=(
-            StopStep(signal=signal.SIGTERM, seconds=5),
+            StopStep(signal=signal.SIGTERM, seconds=TASKS_SECONDS),
             StopStep(signal=signal.SIGQUIT, seconds=5),
         ),
         # Its broker dies too, and without one even a cold shutdown waits for ever. Its children die with it.

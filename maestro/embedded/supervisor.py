@@ -115,10 +115,11 @@ class Supervisor:
     def _ask_to_stop(self, reason: str) -> None:
         """Stop; asked again, stop faster."""
         if not self._stop.is_set():
-            self._log.say(f"{reason}: stopping (once more to hurry)")
+            grace = f"running tasks have {programs.TASKS_SECONDS:g} s to finish"
+            self._log.say(f"{reason}: stopping; {grace} (once more to stop at once)")
             self._stop.set()
         elif not self._hurry.is_set():
-            self._log.say(f"{reason} again: hurrying")
+            self._log.say(f"{reason} again: stopping at once")
             self._hurry.set()
 
     def _ask_to_stop_at_once(self) -> None:

@@ -22,14 +22,7 @@ from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
 START_SECONDS = 90
 STOP_SECONDS = 60
 KILLED_SECONDS = 12
-BUSY_DEFINITION = """
-schema_version: 1
-name: busy
-tasks:
-  sleeper:
-    uses: shell
-    with: {command: "sleep 300 & setsid sleep 301 & sleep 302"}
-"""
+HURRIED_SECONDS = 6
 PROCESSES = {"postgres", "valkey", "api", "worker", "beat", "flower"}
 
 
@@ -91,16 +84,21 @@ class OwnStack:
 
     def keep_busy(self):
         """Run a shell task that leaves processes in every place it can, and return them."""
-        definition = self.home.parent / "busy.yaml"
-        definition.write_text(BUSY_DEFINITION)
-        started = run([str(MAESTRO), "run", "--home", str(self.home), str(definition)])
+        self.run_shell("sleep 300 & setsid sleep 301 & sleep 302")
+        wait_until(lambda: len(self.sleepers()) == 3, START_SECONDS)
+        return self.sleepers()
+
+    def run_shell(self, command):
+        """Start a run of one shell task and return its id."""
+        definition = self.home.parent / "shell.yaml"
+        task = {"uses": "shell", "with": {"command": command}}
+        definition.write_text(json.dumps({"schema_version": 1, "name": "shell", "tasks": {"only": task}}))
+        started = self.call("run", str(definition), "--json")
         assert started.returncode == 0, started.stderr
+        return json.loads(started.stdout)["id"]
 
-        def sleepers():
-            return [each for each in descendants_of(self.record["pid"]) if each.name() == "sleep"]
-
-        wait_until(lambda: len(sleepers()) == 3, START_SECONDS)
-        return sleepers()
+    def sleepers(self):
+        return [each for each in descendants_of(self.record["pid"]) if each.name() == "sleep"]
 
 
 @pytest.fixture
@@ -234,6 +232,29 @@ def test_the_programs_end_even_when_supervisor_and_guard_are_killed_at_once(own_
     own_stack.kill(guard, ("guard", "supervisor"))
 
     wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
+    assert_nothing_left(own_stack, processes)
+
+
+def test_a_stop_lets_running_tasks_finish_and_a_second_one_does_not(own_stack):
+    guard = own_stack.start()
+    own_stack.wait_for("Maestro is ready", guard)
+    run_id = own_stack.run_shell("sleep 7")
+    wait_until(own_stack.sleepers, START_SECONDS)
+
+    os.killpg(guard.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+
+    assert guard.wait(STOP_SECONDS) == 0
+    guard = own_stack.start()
+    own_stack.wait_for("Maestro is ready", guard)
+    finished = json.loads(own_stack.call("show", run_id, "--json").stdout)
+    assert [(each["status"], each["attempt"]) for each in finished["task_executions"]] == [("succeeded", 1)]
+
+    processes = {*descendants_of(guard.pid), *own_stack.keep_busy()}
+    os.killpg(guard.pid, signal.SIGINT)
+    own_stack.wait_for("Warm shutdown", guard)
+    os.killpg(guard.pid, signal.SIGINT)
+
+    assert guard.wait(HURRIED_SECONDS) == 0
     assert_nothing_left(own_stack, processes)
 
 
