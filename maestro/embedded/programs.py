@@ -78,8 +78,12 @@ def worker(options: StackOptions, home: Home, ports: Ports, secrets: Secrets) ->
 
     return Program(
         name="worker",
-        command=_celery("worker", "--concurrency", str(options.concurrency), "-n", "executor@%h"),
-        environment=environment(home, ports, secrets, component="worker"),
+        command=_celery(
+            *("worker", "--concurrency", str(options.concurrency), "-n", "executor@%h"),
+            # There are no others to ask: it would cost a second of each start, and a traceback when the broker is lost.
+            *("--without-mingle", "--without-gossip"),
+        ),
+        environment={**environment(home, ports, secrets, component="worker"), "PYTHONWARNINGS": _warnings()},
         is_ready=is_ready,
         # Warm, then cold: what was running is repeated by another worker.
         stop_steps=(
@@ -144,6 +148,11 @@ async def answers_health(port: int) -> bool:
                 writer.close()
     except OSError:  # TimeoutError too
         return False
+
+
+def _warnings() -> str:
+    """Return our PYTHONWARNINGS with Celery's about root hidden: who starts a stack on a machine of their own knows."""
+    return ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:celery.platforms")))
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:

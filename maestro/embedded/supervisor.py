@@ -157,8 +157,10 @@ class Supervisor:
                 self._launch(programs.api(*shared))
                 self._launch(programs.worker(self._options, *shared))
                 self._launch(programs.beat(*shared))
+                # Flower asks the workers once at its start, and complains about none.
+                await self._until_ready("worker")
                 self._launch(programs.flower(*shared))
-                await self._until_ready("api", "worker", "beat", "flower")
+                await self._until_ready("api", "beat", "flower")
         except TimeoutError as error:
             missing = ", ".join(name for name, process in self._processes.items() if not process.ready.is_set())
             raise StartFailed(f"Not ready after {READY_SECONDS:g} s: {missing}. See the lines above.") from error

@@ -336,6 +336,15 @@ def test_status_shows_every_process(stack):
     assert record["urls"]["api"] in shown.stdout
 
 
+def test_a_start_ends_without_warnings_of_maestros_programs(stack):
+    start = (stack.home.parent / "log").read_text().partition("Maestro is ready")[0]
+
+    ours = [line for line in start.splitlines() if line.startswith(("api", "worker", "beat", "flower"))]
+
+    assert ours
+    assert [line for line in ours if " WARNING " in line or "Warning:" in line] == []
+
+
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 def test_second_up_on_a_home_is_refused(stack, detach):
     api, flower = find_free(2)

@@ -80,3 +80,20 @@ def test_the_worker_runs_as_many_tasks_as_asked(home, secrets):
     command = programs.worker(options, home, PORTS, secrets).command
 
     assert command[command.index("--concurrency") + 1] == "7"
+
+
+def test_the_only_worker_does_not_look_for_others(home, secrets):
+    options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2)
+
+    command = programs.worker(options, home, PORTS, secrets).command
+
+    assert {"--without-mingle", "--without-gossip"} <= set(command)
+
+
+def test_celerys_warning_about_root_is_hidden_and_a_persons_own_filters_stay(home, secrets, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "error::ResourceWarning")
+    options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2)
+
+    environment = programs.worker(options, home, PORTS, secrets).environment
+
+    assert environment["PYTHONWARNINGS"] == "error::ResourceWarning,ignore::UserWarning:celery.platforms"
