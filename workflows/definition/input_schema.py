@@ -15,7 +15,7 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 
 from workflows.definition import formats
-from workflows.definition.canonical import canonical_json
+from workflows.definition.canonical import canonical_json, comparable_json
 from workflows.definition.cel import EvaluationFailed, matches_pattern
 from workflows.definition.input_messages import explain
 from workflows.definition.problems import Path, Problem, suggestion
@@ -190,7 +190,7 @@ def _validate_pattern(
 def _validate_uniqueness(
     validator: Validator, wanted: bool, value: JsonValue, schema: JsonValue
 ) -> Iterator[ValidationError]:
-    if wanted and validator.is_type(value, "array") and len(set(map(canonical_json, value))) < len(value):
+    if wanted and validator.is_type(value, "array") and len(set(map(comparable_json, value))) < len(value):
         yield ValidationError("uniqueItems")
 
 

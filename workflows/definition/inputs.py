@@ -16,8 +16,8 @@ def resolve_inputs(schemas: Mapping[str, Mapping[str, JsonValue]], given: JsonVa
     """Return a value for every declared input, in the order declared.
 
     An input that has no `default` is required, also when its schema allows null: a run never sees an input without a
-    value. Only the default of the input itself is filled in, none from inside its schema. Raises InputsInvalid with
-    every problem.
+    value. Only the default of the input itself is filled in, none from inside its schema. What is declared an integer
+    becomes one: JSON Schema takes 1.0 for an integer, expressions do not. Raises InputsInvalid with every problem.
     """
     if not isinstance(given, dict):
         message = f"inputs must be a mapping of names to values, not {describe(given)}"
@@ -33,14 +33,30 @@ def resolve_inputs(schemas: Mapping[str, Mapping[str, JsonValue]], given: JsonVa
     for name, schema in schemas.items():
         if name in given:
             problems += check_against(schema, given[name], (name,))
-            resolved[name] = given[name]
+            resolved[name] = _with_integers(schema, given[name])
         elif "default" in schema:
-            resolved[name] = schema["default"]
+            resolved[name] = _with_integers(schema, schema["default"])
         else:
             problems.append(Problem(code="missing_input", path=(name,), message="is required; it has no default"))
+    problems += check_value(resolved)
     if problems:
         raise InputsInvalid(problems)
     return resolved
+
+
+def _with_integers(schema: JsonValue, value: JsonValue) -> JsonValue:
+    """Return the value with every whole number as an integer where its schema asks for one."""
+    if not isinstance(schema, Mapping):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        types = schema.get("type", ())
+        return int(value) if "integer" in types and "number" not in types else value
+    if isinstance(value, list):
+        return [_with_integers(schema.get("items"), item) for item in value]
+    if isinstance(value, dict):
+        members = schema.get("properties", {})
+        return {key: _with_integers(members.get(key), member) for key, member in value.items()}
+    return value
 
 
 def _check_names(schemas: Mapping[str, Mapping[str, JsonValue]], given: Mapping[str, JsonValue]) -> list[Problem]:

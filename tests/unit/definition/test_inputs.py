@@ -53,8 +53,28 @@ def test_every_problem_is_told_at_once():
 
 
 @pytest.mark.parametrize(
+    ("schema", "given", "resolved"),
+    [
+        ({"type": "integer"}, 1.0, 1),
+        ({"type": ["integer", "null"]}, -2e3, -2000),
+        ({"type": "array", "items": {"type": "integer"}}, [1.0, 2], [1, 2]),
+        ({"properties": {"n": {"type": "integer"}}}, {"n": 3.0, "x": 3.0}, {"n": 3, "x": 3.0}),
+        ({"type": "number"}, 1.0, 1.0),
+        ({"type": ["integer", "number"]}, 1.0, 1.0),
+        ({}, 1.0, 1.0),
+    ],
+)
+def test_whole_number_becomes_an_integer_where_one_is_declared(schema, given, resolved):
+    given_value = resolve_inputs({"it": schema}, {"it": given})["it"]
+    default = resolve_inputs({"it": {**schema, "default": given}}, {})["it"]
+
+    assert repr(given_value) == repr(default) == repr(resolved)
+
+
+@pytest.mark.parametrize(
     ("given", "code"),
     [
+        ({"limit": 1e300, "day": "2024-12-31"}, "integer_out_of_range"),
         ({"day": "a\0"}, "nul_character"),
         ({"day": "\udc00"}, "lone_surrogate"),
         ({"limit": 2**63}, "integer_out_of_range"),
