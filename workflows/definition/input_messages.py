@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from workflows.definition.problems import Path, Problem, suggestion
+from workflows.definition.problems import Path, Problem, in_singular, suggestion
 from workflows.definition.values import JsonValue, describe
 
 _LONGEST = 200
@@ -62,6 +62,7 @@ def explain(error: ValidationError, path: Path) -> Problem:
     elif keyword in _PLAIN:
         code, template = _PLAIN[keyword]
         message = template.format(_shown(wanted))
+        message = in_singular(message) if code in ("too_long", "too_short") else message
     elif keyword is None:
         code, message = "not_allowed", "is not allowed here"
     else:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from workflows.definition.problems import Path, Problem, suggestion
+from workflows.definition.problems import Path, Problem, in_singular, suggestion
 from workflows.definition.values import JsonValue, describe
 
 MISSING_KEY = "missing_key"
@@ -29,6 +29,7 @@ _EXPECTED_TYPES = {
     "dataclass_type": "a mapping",
     "date_parsing": "a date such as 2024-12-31",
     "date_type": "a date such as 2024-12-31",
+    "datetime_from_date_parsing": "a time such as 2024-12-31T23:59:59Z",
     "datetime_parsing": "a time such as 2024-12-31T23:59:59Z",
     "datetime_type": "a time such as 2024-12-31T23:59:59Z",
     "decimal_parsing": "a number",
@@ -39,6 +40,7 @@ _EXPECTED_TYPES = {
     "frozen_set_type": "a list",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of 64 bits",
     "int_type": "a whole number",
     "list_type": "a list",
     "mapping_type": "a mapping",
@@ -49,6 +51,7 @@ _EXPECTED_TYPES = {
     "string_type": "text",
     "time_delta_parsing": "a duration",
     "time_delta_type": "a duration",
+    "timezone_aware": "a time with its offset such as 2024-12-31T23:59:59Z",
     "tuple_type": "a list",
     "url_parsing": "a URL",
     "url_type": "a URL",
@@ -121,7 +124,7 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
         return WRONG_TYPE, f"must be {_EXPECTED_TYPES[kind]}, not {describe(given)}"
     if kind in _CONSTRAINTS:
         code, message = _CONSTRAINTS[kind]
-        return code, message.format_map(context) + _nearest_allowed(details)
+        return code, in_singular(message.format_map(context)) + _nearest_allowed(details)
     if kind in _BUILT_IN:
         return "invalid_value", f"is not a valid value ({kind.replace('_', ' ')})"
     return kind, details["msg"]

@@ -14,6 +14,8 @@ Path: TypeAlias = tuple[str | int, ...]
 """The way from the root of a document to a value: keys and list positions."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_SINGULARS = {"characters": "character", "entries": "entry", "items": "item", "keys": "key"}
+_MOST_STEPS_SHOWN = 24
 _LONGEST_NAME_COMPARED = 200
 _MOST_SUGGESTIONS = 20
 
@@ -48,6 +50,11 @@ class Problem:
         """Return the path as a person writes it: `tasks.clean.needs[0]`."""
         return dotted(self.path)
 
+    @property
+    def unplaced(self) -> str:
+        """Return path and message, without a place in the text; a problem of the whole document has no path."""
+        return f"{self.pointer}: {self.message}" if self.path else self.message
+
     def at(self, position: Position | None) -> Problem:
         """Return this problem with a place in the text, unless it has one already."""
         if position is None or self.line is not None:
@@ -66,7 +73,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}: " if self.line is not None else ""
-        return f"{place}{self.pointer}: {self.message}" if self.path else f"{place}{self.message}"
+        return f"{place}{self.unplaced}"
 
 
 class _Invalid(Exception):
@@ -100,8 +107,11 @@ class InputsInvalid(_Invalid):
 
 
 def dotted(path: Path) -> str:
-    """Write a path as `tasks.clean.needs[0]`."""
+    """Write a path as `tasks.clean.needs[0]`; of a very long one the beginning and the end."""
     parts: list[str] = []
+    if len(path) > _MOST_STEPS_SHOWN:
+        half = _MOST_STEPS_SHOWN // 2
+        return f"{dotted(path[:half])}…{dotted(path[-half:])}"
     for step in path:
         if isinstance(step, int):
             parts.append(f"[{step}]")
@@ -110,6 +120,11 @@ def dotted(path: Path) -> str:
         else:
             parts.append(f"[{json.dumps(step, ensure_ascii=False)}]")
     return "".join(parts)
+
+
+def in_singular(message: str) -> str:
+    """Return a message that counts things with `1 entries` said as `1 entry`."""
+    return re.sub(rf"(?<![\d,.])1 ({'|'.join(_SINGULARS)})\b", lambda found: f"1 {_SINGULARS[found[1]]}", message)
 
 
 def suggestion(name: str, candidates: Iterable[str]) -> str:

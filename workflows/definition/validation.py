@@ -34,6 +34,9 @@ _EARLY_JOINS = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
 
 def validate(document: Document, *, kinds: Kinds) -> WorkflowDefinition:
     """Return the definition a document holds. Raises DefinitionInvalid with every problem, placed in the text."""
+    if document.value is None:
+        message = "is empty; a definition has at least `schema_version: 1`, a `name` and `tasks`"
+        raise DefinitionInvalid([Problem(code="empty", path=(), message=message)])
     definition: WorkflowDefinition | None = None
     problems: list[Problem] = []
     try:

@@ -106,7 +106,7 @@ def test_nearest_keyword_type_and_format_are_suggested():
         ({"minimum": 1}, 0, "must be at least 1"),
         ({"exclusiveMaximum": 1}, 1, "must be less than 1"),
         ({"maxLength": 2}, "abc", "must have at most 2 characters"),
-        ({"minItems": 1}, [], "must have at least 1 items"),
+        ({"minItems": 1}, [], "must have at least 1 item"),
         ({"pattern": "^a{2}$"}, "a", 'must match the pattern "^a{2}$"'),
         ({"format": "date"}, "2024-02-30", "must be a date such as 2024-12-31"),
         ({"format": "date-time"}, "2024-01-01T00:00:00", "must be a time such as 2024-12-31T23:59:59Z"),

@@ -20,6 +20,7 @@ from workflows.definition.problems import (
         (("tasks", "clean", "needs", 0), "tasks.clean.needs[0]"),
         (("a-b", "c d", 1, "é"), 'a-b["c d"][1]["é"]'),
         ((0, "a"), "[0].a"),
+        (("a", *[0] * 99), f"a{'[0]' * 11}…{'[0]' * 12}"),
     ],
 )
 def test_path_is_written_with_dots_and_brackets(path, written):

@@ -122,7 +122,7 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
             {"tasks": {"a": {"uses": "noop", "duration": 1}}},
             '"duration" is not a key of a task; options of the kind stand under `with`',
         ),
-        ({"tasks": {}}, "must have at least 1 entries; it has 0"),
+        ({"tasks": {}}, "must have at least 1 entry; it has 0"),
         ({"tasks": None}, "must be a mapping, not null"),
         ({"tasks": {"a": {"uses": "noop", "with": None}}}, "must be a mapping, not null"),
         ({"tasks": {"a": {"uses": "noop", "needs": "b"}}}, "must be a list, not text"),
@@ -138,7 +138,14 @@ def test_problem_is_told_in_plain_words(change, message):
     assert [problem.message for problem in problems_of(Document.of(value))] == [message]
 
 
-@pytest.mark.parametrize("value", [None, [], "text", 1])
+@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "null"])
+def test_empty_document_is_told_what_belongs_in_it(text):
+    assert [(problem.code, problem.message) for problem in problems_of(parse_document(text))] == [
+        ("empty", "is empty; a definition has at least `schema_version: 1`, a `name` and `tasks`")
+    ]
+
+
+@pytest.mark.parametrize("value", [[], "text", 1])
 def test_document_that_is_no_mapping_is_refused(value):
     assert [(problem.code, problem.path) for problem in problems_of(Document.of(value))] == [("wrong_type", ())]
 
