@@ -87,10 +87,10 @@ class RunAlreadyFinished(MaestroError):
     category = Category.CONFLICT
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The run is already {status}.", details={"status": status})
+        super().__init__(f"The run is already {status}.", details={"run_status": status})
 
 
 def _summary(subject: str, problems: Sequence[Problem]) -> str:
     count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
     has = "have" if subject.endswith("s") else "has"
-    return f"The {subject} {has} {count}: {problems[0].pointer}: {problems[0].message}"
+    return f"The {subject} {has} {count}: {problems[0].unplaced}"

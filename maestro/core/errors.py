@@ -33,3 +33,13 @@ class MaestroError(Exception):
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, object] = details or {}
+
+
+class DatabaseUnavailable(MaestroError):
+    """The database cannot be reached, or gave up on the call; the same call may do later."""
+
+    code = "unavailable"
+    category = Category.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("The database is not available at the moment. Try again in a few seconds.")

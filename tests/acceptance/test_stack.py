@@ -274,6 +274,31 @@ def test_down_ends_what_a_killed_stack_left_and_names_it(own_stack):
     assert own_stack.call("down").stdout == f"No stack runs in {own_stack.home}.\n"
 
 
+def test_api_answers_503_while_its_database_is_away(own_stack):
+    supervisor = own_stack.start()
+    own_stack.wait_for("Maestro is ready", supervisor)
+    headers = {"Authorization": f"Bearer {(own_stack.home / 'api-key').read_text().strip()}"}
+    url = f"http://127.0.0.1:{own_stack.port}/api/v1/workflows"
+    assert requests.get(url, headers=headers, timeout=30).status_code == 200
+
+    os.kill(own_stack.pid_of("postgres"), signal.SIGKILL)
+    answers = []
+
+    def has_gone_and_come_back():
+        answers.append(requests.get(url, headers=headers, timeout=30))
+        return answers[-1].status_code == 200 and any(answer.status_code != 200 for answer in answers)
+
+    wait_until(has_gone_and_come_back, START_SECONDS)
+    away = next(answer for answer in answers if answer.status_code != 200)
+    own_stack.call("down")
+    supervisor.wait(STOP_SECONDS)
+
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert (away.json()["code"], away.headers["Content-Type"]) == ("unavailable", "application/problem+json")
+    assert int(away.headers["Retry-After"]) > 0
+    assert f"[{away.headers['X-Request-Id']}] The database is not available" in own_stack.log.read_text()
+
+
 def test_stopping_a_home_that_never_ran_says_so(own_stack):
     stopped = own_stack.call("down")
     as_json = own_stack.call("down", "--json")

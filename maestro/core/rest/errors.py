@@ -7,16 +7,25 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django import db
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
-from maestro.core.errors import Category, MaestroError
+from maestro.core import sql
+from maestro.core.errors import Category, DatabaseUnavailable, MaestroError
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="maestro"'
+RETRY_AFTER_SECONDS = 5
+
+_WHOLE = api_settings.NON_FIELD_ERRORS_KEY
+# What RFC 9457 and this API mean by these members no detail of an error may change.
+_OWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id"})
 
 _STATUSES: Mapping[Category, HTTPStatus] = {
     Category.MALFORMED: HTTPStatus.BAD_REQUEST,
@@ -32,12 +41,11 @@ _STATUSES: Mapping[Category, HTTPStatus] = {
 def answer_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Answer an error raised in a REST view; None leaves an unexpected one to Django, which logs it."""
     request = context["request"]
+    if _is_database_away(error):
+        logger.warning("The database is not available: %s", error)
+        error = DatabaseUnavailable()
     if isinstance(error, MaestroError):
-        status, headers = _STATUSES[error.category], {}
-        if status is HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = 'Bearer realm="maestro"'
-        body = problem(request, status, error.code, error.message) | dict(error.details)
-        return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+        return _answer_own_error(request, error)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     if isinstance(error, PermissionDenied):
@@ -59,21 +67,50 @@ def problem(request: HttpRequest, status: HTTPStatus, code: str, detail: str) ->
     }
 
 
+def answer_bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Answer a request that Django refuses before any view sees it."""
+    if isinstance(exception, DisallowedHost):
+        logger.warning("A request for a host name not in MAESTRO_ALLOWED_HOSTS was refused")
+        detail = "This server does not answer to the host name of the request. MAESTRO_ALLOWED_HOSTS lists its names."
+        return _answer(request, HTTPStatus.BAD_REQUEST, "host_not_allowed", detail)
+    return _answer(request, HTTPStatus.BAD_REQUEST, "bad_request", "The request cannot be read.")
+
+
+def answer_forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Answer a request that Django does not permit."""
+    return _answer(request, HTTPStatus.FORBIDDEN, "permission_denied", "You may not do this.")
+
+
 def answer_not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer a path that nothing serves."""
-    body = problem(request, HTTPStatus.NOT_FOUND, "not_found", "Nothing is served under this address.")
-    return JsonResponse(body, status=HTTPStatus.NOT_FOUND, content_type=CONTENT_TYPE)
+    return _answer(request, HTTPStatus.NOT_FOUND, "not_found", "Nothing is served under this address.")
 
 
 def answer_server_error(request: HttpRequest) -> JsonResponse:
     """Answer after an unexpected error; what it was stands in the server's log under the request id."""
-    body = problem(
-        request,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "Something went wrong here. Its log names the request id.",
-    )
-    return JsonResponse(body, status=HTTPStatus.INTERNAL_SERVER_ERROR, content_type=CONTENT_TYPE)
+    detail = "Something went wrong here. The server's log names the request id."
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+
+
+def _is_database_away(error: Exception) -> bool:
+    """Tell whether the database, or a connection of the pool to it, cannot be had: the same call may do later."""
+    own = error.__cause__ if isinstance(error, db.Error) else error
+    return isinstance(error, db.OperationalError | db.InterfaceError) or isinstance(own, sql.UNAVAILABLE)
+
+
+def _answer(request: HttpRequest, status: HTTPStatus, code: str, detail: str) -> JsonResponse:
+    return JsonResponse(problem(request, status, code, detail), status=status, content_type=CONTENT_TYPE)
+
+
+def _answer_own_error(request: HttpRequest, error: MaestroError) -> Response:
+    status, headers = _STATUSES[error.category], {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    details = {name: value for name, value in error.details.items() if name not in _OWN_MEMBERS}
+    body = problem(request, status, error.code, error.message) | details
+    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
 def _answer_framework_error(request: HttpRequest, error: exceptions.APIException) -> Response:
@@ -81,7 +118,7 @@ def _answer_framework_error(request: HttpRequest, error: exceptions.APIException
     headers = {}
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         status = HTTPStatus.UNAUTHORIZED
-        headers["WWW-Authenticate"] = 'Bearer realm="maestro"'
+        headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, exceptions.ValidationError):
         errors = list(_field_errors(error.detail, ()))
         status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -96,7 +133,11 @@ def _answer_framework_error(request: HttpRequest, error: exceptions.APIException
 def _field_errors(detail: Any, path: tuple[str, ...]) -> list[dict[str, str]]:
     """Flatten the framework's nested messages into one entry per field."""
     if isinstance(detail, Mapping):
-        return [entry for key, value in detail.items() for entry in _field_errors(value, (*path, str(key)))]
+        return [
+            entry
+            for key, value in detail.items()
+            for entry in _field_errors(value, path if key == _WHOLE else (*path, str(key)))
+        ]
     if isinstance(detail, list):
         return [entry for value in detail for entry in _field_errors(value, path)]
     return [{"path": ".".join(path) or "request", "code": str(detail.code), "message": str(detail)}]

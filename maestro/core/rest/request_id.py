@@ -1,14 +1,18 @@
-"""Gives every request an id, which errors, logs and the answer's header name."""
+"""Gives every request an id, which errors, log lines and the answer's header name."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
 from maestro.core.ids import new_id
 
 HEADER = "X-Request-Id"
+
+_current: ContextVar[str] = ContextVar("request_id", default="-")
 
 
 class RequestIdMiddleware:
@@ -20,6 +24,19 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request with its id."""
         request.request_id = new_id()  # type: ignore[attr-defined]
-        response = self._get_response(request)
+        token = _current.set(str(request.request_id))  # type: ignore[attr-defined]
+        try:
+            response = self._get_response(request)
+        finally:
+            _current.reset(token)
         response[HEADER] = str(request.request_id)  # type: ignore[attr-defined]
         return response
+
+
+class RequestIdFilter(logging.Filter):
+    """Lets every record through, and gives it the id of the request it belongs to, `-` outside of one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add `request_id` to the record."""
+        record.request_id = _current.get()
+        return True
