@@ -15,6 +15,16 @@ class InvalidApiKey(MaestroError):
         super().__init__("The API key is not valid. Check MAESTRO_API_KEY, or make a new key.")
 
 
+class UnknownAuthorizationScheme(MaestroError):
+    """The header Authorization holds something else than a Bearer token."""
+
+    code = "unknown_authorization_scheme"
+    category = Category.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("The API takes an API key only as a Bearer token: `Authorization: Bearer mk_…`. Use Bearer.")
+
+
 class PermissionMissing(MaestroError):
     """The actor is known but may not do this."""
 

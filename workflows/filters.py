@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from maestro.core.ids import parse_id
 from workflows.models import WorkflowRun
 from workflows.runs.statuses import RunStatus
 
@@ -18,7 +19,7 @@ class RunFilter:
     status: RunStatus | None = None
     """Runs in this status."""
     workflow: str | None = None
-    """Runs of the workflow of this name."""
+    """Runs of the workflow of this name or id."""
     created_after: datetime.datetime | None = None
     """Runs created later than this."""
     created_before: datetime.datetime | None = None
@@ -26,9 +27,11 @@ class RunFilter:
 
     def apply(self, runs: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
         """Narrow a list of runs."""
+        workflow_id = parse_id(self.workflow) if self.workflow is not None else None
         wanted = {
             "status": self.status,
-            "workflow__name": self.workflow,
+            "workflow_id": workflow_id,
+            "workflow__name": self.workflow if workflow_id is None else None,
             "created_at__gt": self.created_after,
             "created_at__lt": self.created_before,
         }

@@ -11,8 +11,9 @@ from rest_framework.request import Request
 
 from accounts import selectors, services
 from accounts.actor import Actor
-from accounts.errors import InvalidApiKey
+from accounts.errors import InvalidApiKey, UnknownAuthorizationScheme
 from accounts.models import User
+from maestro.core.rest.errors import CHALLENGE
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -24,13 +25,15 @@ class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer mk_…`."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        """Return the key's user and actor; None when the header is absent. Raises `InvalidApiKey`."""
+        """Return the key's user and actor; None when the header is absent. Raises `InvalidApiKey`,
+        `UnknownAuthorizationScheme`.
+        """
         header = request.headers.get("Authorization")
         if header is None:
             return None
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise InvalidApiKey
+            raise UnknownAuthorizationScheme
         actor = selectors.get_actor_of_key(key.strip())
         services.record_key_use(actor=actor)
         user = User.objects.get(id=actor.user_id) if actor.user_id else None
@@ -40,7 +43,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
-        return 'Bearer realm="maestro"'
+        return CHALLENGE
 
 
 class ActorSessionAuthentication(SessionAuthentication):

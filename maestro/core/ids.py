@@ -10,3 +10,11 @@ from uuid_utils import compat
 def new_id() -> UUID:
     """Make a new, time-ordered identifier."""
     return compat.uuid7()
+
+
+def parse_id(text: str) -> UUID | None:
+    """Read an identifier; None when the text is none, for what goes by a name as well."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

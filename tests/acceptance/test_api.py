@@ -62,7 +62,41 @@ def test_health_answers_under_any_host_name_without_credentials(stack):
 def test_other_paths_refuse_unknown_host_names(stack):
     answer = requests.get(f"{stack.url}/api/v1/workflows", headers={"Host": "anything.example"}, timeout=5)
 
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["code"]) == (400, "host_not_allowed")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    log = log_of(stack)
+    assert f"[{answer.headers['X-Request-Id']}] A request for a host name not in MAESTRO_ALLOWED_HOSTS" in log
+    assert "DisallowedHost" not in log
+
+
+def log_of(stack):
+    time.sleep(0.5)  # from the API to the supervisor to the file
+    return (stack.home.parent / "log").read_text()
+
+
+def test_root_leads_to_the_documentation(stack):
+    assert requests.get(f"{stack.url}/", timeout=10).url == f"{stack.url}/api/docs/"
+
+
+def test_number_that_becomes_a_decimal_is_new_content(stack, name):
+    tasks = {"only": {"uses": "noop", "with": {"output": 1}}}
+    definition = {"schema_version": 1, "name": name, "tasks": tasks}
+    stack.request("POST", "/workflows", json={"definition": definition})
+    tasks["only"]["with"]["output"] = 1.0
+
+    answer = stack.request("POST", "/workflows", json={"definition": definition})
+
+    assert (answer.status_code, answer.json()["version"]) == (201, 2)
+
+
+def test_integer_input_given_as_a_decimal_is_stored_as_an_integer(stack, name):
+    tasks = {"only": {"uses": "noop", "with": {"output": "${{ inputs.n + 1 }}"}}}
+    definition = {"schema_version": 1, "name": name, "inputs": {"n": {"type": "integer"}}, "tasks": tasks}
+    stack.request("POST", "/workflows", json={"definition": definition})
+
+    run = ended(stack, run_of(stack, name, inputs={"n": 1.0})["id"])
+
+    assert (run["status"], repr(run["inputs"])) == ("succeeded", "{'n': 1}")
 
 
 def test_same_content_is_unchanged_whether_json_or_yaml(stack, name):
@@ -229,6 +263,7 @@ def test_finished_run_cannot_be_cancelled(stack, name, workflow):
     answer = stack.request("POST", f"/workflow-runs/{run['id']}/cancel")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "run_already_finished")
+    assert (answer.json()["status"], answer.json()["run_status"]) == (409, "succeeded")
 
 
 def test_runs_are_filtered_and_paged(stack, name, workflow):
@@ -245,12 +280,109 @@ def test_runs_are_filtered_and_paged(stack, name, workflow):
     )
 
 
-@pytest.mark.parametrize("parameter", ["status=done", "limit=0", "limit=1000", "colour=red", "created_after=yesterday"])
-def test_wrong_query_parameter_is_refused_by_name(stack, parameter):
-    answer = stack.request("GET", f"/workflow-runs?{parameter}")
+def test_runs_are_filtered_by_the_id_of_a_workflow_too(stack, name, workflow):
+    run = run_of(stack, name)
+
+    found = stack.request("GET", f"/workflow-runs?workflow={workflow['id']}").json()["results"]
+
+    assert [each["id"] for each in found] == [run["id"]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/workflow-runs?status=done", "/workflow-runs?limit=0", "/workflow-runs?limit=1000"),
+        *("/workflow-runs?colour=red", "/workflow-runs?created_after=yesterday", "/workflow-runs?workflow=%00"),
+        *("/workflows?limit=abc", "/workflows?limit=0", "/workflows?limit=201", "/workflows?bogus=1"),
+        *("/workflows?format=xml", "/workflows/{name}?bogus=1", "/workflows/{name}/versions?limit=abc"),
+        *("/workflows/{name}/canvas?version=x", "/workflows/{name}/canvas?cursor=x", "/kinds?x=1", "/kinds?limit=1"),
+    ],
+)
+def test_wrong_query_parameter_is_refused_by_name(stack, name, workflow, path):
+    answer = stack.request("GET", path.format(name=name))
 
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["path"] == parameter.partition("=")[0]
+    assert answer.json()["errors"][0]["path"] == path.partition("?")[2].partition("=")[0]
+    assert "Input should" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/workflow-runs?cursor=cD14", "/workflow-runs?cursor=x", "/workflow-runs?cursor=cD0lMDA="),
+        *("/workflows?cursor=cD0lMDA=", "/workflows?cursor=%C3%A9", "/workflows/{name}/versions?cursor=cD14"),
+    ],
+)
+def test_cursor_nobody_was_given_is_refused_by_name(stack, name, workflow, path):
+    answer = stack.request("GET", path.format(name=name))
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "cursor")
+    assert "`next`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/workflows/%00", "/workflows/a%00b/canvas", "/workflow-runs/%00", "/%00"])
+def test_nul_in_a_path_is_404(stack, path):
+    assert stack.request("GET", path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/static/a%00b", "/a%00b", "/admin/a%00b"])
+def test_nul_in_a_path_outside_of_the_api_is_404_too(stack, path):
+    assert requests.get(f"{stack.url}{path}", timeout=10, allow_redirects=False).status_code in (302, 404)
+
+
+def test_key_that_stands_twice_in_a_body_is_refused_by_name(stack, name):
+    text = '{"definition": {"schema_version": 1, "name": "%s", "tasks": {"a": {"uses": "noop", "uses": "shell"}}}}'
+
+    answer = stack.request("POST", "/workflows", data=text % name, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+    assert '"uses"' in answer.json()["detail"]
+    assert stack.request("GET", f"/workflows/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("route", ["/workflows", "/workflows/validate"])
+def test_unknown_member_beside_a_definition_is_refused_by_name(stack, name, route):
+    answer = stack.request("POST", route, json={"definition": DEFINITION | {"name": name}, "dry_run": True})
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "dry_run")
+    assert stack.request("GET", f"/workflows/{name}").status_code == 404
+
+
+def test_misspelt_definition_is_named_beside_the_missing_one(stack, name):
+    answer = stack.request("POST", "/workflows", json={"defnition": {}})
+
+    assert {error["path"] for error in answer.json()["errors"]} == {"definition", "defnition"}
+
+
+@pytest.mark.parametrize("body", ["", "# nothing yet\n"])
+def test_empty_definition_is_told_what_belongs_in_it(stack, body):
+    answer = stack.request("POST", "/workflows", data=body, headers={"Content-Type": "application/yaml"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "definition_invalid")
+    assert answer.json()["detail"] == (
+        "The definition has a problem: is empty; a definition has at least `schema_version: 1`, a `name` and `tasks`"
+    )
+
+
+@pytest.mark.parametrize("media_type", ["application/yaml", "application/x-yaml", "text/yaml; charset=utf-8"])
+def test_yaml_is_taken_under_each_of_its_names(stack, name, media_type):
+    answer = stack.request("POST", "/workflows", data=YAML.format(name=name), headers={"Content-Type": media_type})
+
+    assert answer.status_code == 201
+
+
+def test_client_that_accepts_only_problems_is_answered_in_json(stack):
+    answer = stack.request("GET", "/kinds", headers={"Accept": "application/problem+json"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+
+
+def test_integer_longer_than_python_reads_is_told_in_our_words(stack, name, workflow):
+    body = '{"inputs": {"who": %s}}' % ("9" * 5000)
+
+    answer = stack.request("POST", f"/workflows/{name}/runs", data=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "integer_out_of_range")
 
 
 def test_archived_workflow_frees_its_name_and_starts_nothing(stack, name, workflow):
@@ -292,6 +424,13 @@ def test_wrong_key_is_401(stack, key):
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
 
 
+def test_other_authorization_is_answered_with_the_one_to_use(stack):
+    answer = requests.get(f"{stack.url}/api/v1/workflows", auth=("admin", "secret"), timeout=5)
+
+    assert answer.status_code == 401
+    assert "Bearer" in answer.json()["detail"]
+
+
 def test_missing_key_is_401(stack):
     assert requests.get(f"{stack.url}/api/v1/workflows", timeout=5).status_code == 401
 
@@ -317,6 +456,7 @@ def test_body_that_is_no_run_request_is_422_or_starts_with_defaults(stack, name,
     answer = stack.request("POST", f"/workflows/{name}/runs", data=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code == (201 if body == "{}" else 422)
+    assert "non_field_errors" not in answer.text
 
 
 def test_openapi_schema_and_documentation_are_served(stack):

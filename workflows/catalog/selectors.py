@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db.models import QuerySet
 
 from accounts.actor import Actor
 from accounts.permissions.roles import Permission
 from maestro.core import sql
+from maestro.core.ids import parse_id
 from workflows.catalog import cache
 from workflows.compiler.plan import ExecutionPlan
 from workflows.errors import VersionNotFound, WorkflowNotFound
@@ -27,7 +26,7 @@ def get_workflow(*, actor: Actor, reference: str) -> Workflow:
     """Return a workflow by id, archived ones too, or by the name of one in use. Raises `WorkflowNotFound`."""
     actor.require(Permission.READ_WORKFLOWS)
     own = Workflow.objects.filter(organization_id=actor.organization_id).select_related("active_version")
-    identifier = _as_uuid(reference)
+    identifier = parse_id(reference)
     found = own.filter(id=identifier).first() if identifier else _find_named(own, reference)
     if found is None or found.active_version is None:
         raise WorkflowNotFound(reference)
@@ -59,10 +58,3 @@ def get_plan(version: WorkflowVersion) -> ExecutionPlan:
 
 def _find_named(own: QuerySet[Workflow], name: str) -> Workflow | None:
     return None if "\0" in name else own.filter(name=name, archived_at=None).first()
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

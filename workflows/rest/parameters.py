@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
+from workflows.definition.problems import Problem
+from workflows.definition.values import text_fault
 from workflows.filters import RunFilter
 from workflows.runs.statuses import RunStatus
 
 
-class _Parameters(BaseModel):
+class NoParameters(BaseModel):
+    """Take none."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_nul(cls, value: object) -> object:
+        if isinstance(value, str) and (fault := text_fault(value)):
+            raise PydanticCustomError(*fault)
+        return value
+
+
+class PageParameters(NoParameters):
+    """Choose a page."""
 
     limit: int | None = Field(default=None, ge=1, le=200)
     cursor: str | None = None
 
 
-class VersionParameters(_Parameters):
+class VersionParameters(NoParameters):
     """Choose a version."""
 
     version: int | None = Field(default=None, ge=1, le=2**31 - 1)
 
 
-class RunParameters(_Parameters):
+class RunParameters(PageParameters):
     """Narrow a list of runs."""
 
     status: RunStatus | None = None
@@ -43,7 +60,7 @@ class RunParameters(_Parameters):
         )
 
 
-class TaskParameters(_Parameters):
+class TaskParameters(PageParameters):
     """Choose a task."""
 
     task_key: str | None = None
@@ -55,19 +72,27 @@ class LogParameters(TaskParameters):
     after: int | None = Field(default=None, ge=0, le=2**63 - 1)
 
 
-ParametersT = TypeVar("ParametersT", bound=_Parameters)
+ParametersT = TypeVar("ParametersT", bound=NoParameters)
 
 
 def query(model: type[ParametersT], request: Request) -> ParametersT:
     """Read the query string. Raises `ValidationError` naming each wrong parameter."""
+    given = request.query_params.dict()
     try:
-        return model.model_validate(request.query_params.dict())
+        return model.model_validate(given)
     except ValidationError as error:
-        problems = {str(one["loc"][0]): [_message(one["type"], one["msg"], model)] for one in error.errors()}
+        problems = {
+            str(finding.problem.path[0]): [
+                exceptions.ErrorDetail(_message(finding.problem, model), finding.problem.code)
+            ]
+            for finding in read_errors(error, given)
+        }
         raise exceptions.ValidationError(problems) from error
 
 
-def _message(code: str, message: str, model: type[BaseModel]) -> str:
-    if code == "extra_forbidden":
-        return f"This parameter is unknown. Known are: {', '.join(model.model_fields)}."
-    return f"{message}."
+def _message(problem: Problem, model: type[BaseModel]) -> str:
+    if problem.code != UNKNOWN_KEY:
+        # Every parameter is text; that one is says nothing.
+        return problem.message.removesuffix(", not text")
+    known = ", ".join(model.model_fields)
+    return f"is not a parameter here; {f'there are {known}' if known else 'there are none'}"

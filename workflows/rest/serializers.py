@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from rest_framework import serializers
+from rest_framework import exceptions, serializers
 
 from executors.models import TaskLogLine
 from workflows.definition.document import Document, parse_document
 from workflows.models import TaskExecution, Workflow, WorkflowRun, WorkflowVersion
 
 
-class DefinitionInput(serializers.Serializer[Any]):
+class StrictInput(serializers.Serializer[Any]):
+    """Base of what clients send: a member nobody reads is refused, so that a misspelt one does not do nothing."""
+
+    default_error_messages = {
+        "invalid": "must be a JSON object",
+        "null": "must be a JSON object, not null",
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values; refuse unknown members by name, together with all else that is wrong."""
+        given = set(data) if isinstance(data, Mapping) else set()
+        message = f"is not known here; there is {', '.join(self.fields)}"
+        problems: dict[str, Any] = {
+            name: exceptions.ErrorDetail(message, "unknown_key") for name in sorted(given - set(self.fields))
+        }
+        value: Any = None
+        try:
+            value = super().to_internal_value(data)
+        except exceptions.ValidationError as error:
+            problems |= cast("dict[str, Any]", error.detail)
+        if problems:
+            raise exceptions.ValidationError(problems)
+        return value
+
+
+class DefinitionInput(StrictInput):
     """A definition, as an object or as YAML or JSON text."""
 
     definition = serializers.JSONField(help_text="The definition: an object, or its YAML or JSON text.")
@@ -23,24 +48,18 @@ class DefinitionInput(serializers.Serializer[Any]):
         return parse_document(given) if isinstance(given, str) else Document.of(given)
 
 
-class RunInput(serializers.Serializer[Any]):
+class RunInput(StrictInput):
     """What a run starts with."""
 
     inputs = serializers.DictField(
-        child=serializers.JSONField(allow_null=True), default=dict, help_text="Input name → value."
+        child=serializers.JSONField(allow_null=True),
+        default=dict,
+        help_text="Input name → value.",
+        error_messages={"not_a_dict": "must be an object of input names to values"},
     )
     version = serializers.IntegerField(
         min_value=1, required=False, allow_null=True, help_text="Default: the active version."
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse keys nobody reads, so that a misspelt one does not silently do nothing."""
-        unknown = sorted(set(self.initial_data) - set(self.fields)) if isinstance(self.initial_data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError(
-                dict.fromkeys(unknown, "This field is unknown. A run takes `inputs` and `version`.")
-            )
-        return attrs
 
 
 class ReasonField(serializers.CharField):
@@ -74,6 +93,7 @@ class WorkflowOutput(serializers.ModelSerializer[Workflow]):
             "created_at",
             "updated_at",
         ]
+        read_only_fields = fields
 
     def get_inputs(self, workflow: Workflow) -> dict[str, Any]:
         """Return the input schemas of the active version."""
@@ -95,10 +115,12 @@ class VersionOutput(serializers.ModelSerializer[WorkflowVersion]):
     """A version with its definition."""
 
     is_active = serializers.SerializerMethodField()
+    definition = serializers.DictField(help_text="The definition as authored.")
 
     class Meta:
         model = WorkflowVersion
         fields = ["number", "content_hash", "is_active", "definition", "created_at"]
+        read_only_fields = fields
 
     def get_is_active(self, version: WorkflowVersion) -> bool:
         """Tell whether new runs use this version."""
@@ -137,6 +159,8 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
     workflow = serializers.CharField(source="workflow.name")
     version = serializers.IntegerField(source="workflow_version.number")
     reason = ReasonField(allow_null=True)
+    inputs = serializers.DictField()
+    outputs = serializers.JSONField(help_text="Any JSON value; null before the run has succeeded.")
     error_message = ReasonField(allow_null=True)
 
     class Meta:
@@ -154,6 +178,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "started_at",
             "finished_at",
         ]
+        read_only_fields = fields
 
 
 class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
@@ -161,6 +186,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
 
     run = serializers.UUIDField(source="run_id")
     reason = ReasonField(allow_null=True)
+    output = serializers.JSONField(help_text="Any JSON value; null before the task has succeeded.")
     error_message = ReasonField(allow_null=True)
     worker = ReasonField(allow_null=True)
 
@@ -184,6 +210,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "finished_at",
             "worker",
         ]
+        read_only_fields = fields
 
 
 class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):
@@ -192,6 +219,7 @@ class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):
     class Meta:
         model = TaskLogLine
         fields = ["id", "task_key", "map_index", "attempt", "stream", "level", "message", "created_at"]
+        read_only_fields = fields
 
 
 class KindOutput(serializers.Serializer[Any]):

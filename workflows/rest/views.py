@@ -21,14 +21,22 @@ from maestro.core.rest.pagination import (
     NewestNumberPagination,
     OldestFirstPagination,
 )
-from maestro.core.rest.parsers import StrictJSONParser, YamlTextParser
+from maestro.core.rest.parsers import YAML_PARSERS, StrictJSONParser
 from workflows.catalog import selectors as catalog
 from workflows.catalog import services as catalog_services
 from workflows.compiler import sketch
 from workflows.definition.problems import DefinitionInvalid
 from workflows.errors import DefinitionRefused
 from workflows.rest import serializers
-from workflows.rest.parameters import LogParameters, RunParameters, TaskParameters, VersionParameters, query
+from workflows.rest.parameters import (
+    LogParameters,
+    NoParameters,
+    PageParameters,
+    RunParameters,
+    TaskParameters,
+    VersionParameters,
+    query,
+)
 from workflows.runs import selectors, services
 
 
@@ -52,14 +60,26 @@ def _page(
     return answer
 
 
+def _posted_definition(request: Request) -> serializers.DefinitionInput:
+    """Return the definition in a body; the framework parses no empty one, which is an empty YAML document."""
+    given = serializers.DefinitionInput(data=request.data if request.stream is not None else {"definition": ""})
+    given.is_valid(raise_exception=True)
+    return given
+
+
 class WorkflowListView(APIView):
     """All workflows in use."""
 
-    parser_classes = [StrictJSONParser, YamlTextParser]
+    parser_classes = [StrictJSONParser, *YAML_PARSERS]
 
-    @extend_schema(operation_id="list_workflows", parameters=_PAGED, responses=serializers.WorkflowOutput(many=True))
+    @extend_schema(
+        operation_id="list_workflows",
+        parameters=_PAGED,
+        responses=serializers.WorkflowOutput(many=True),
+    )
     def get(self, request: Request) -> Response:
         """List the workflows in use, by name."""
+        query(PageParameters, request)
         rows = catalog.list_workflows(actor=actor_of(request))
         return _page(self, request, ByNamePagination(), rows, serializers.WorkflowOutput)
 
@@ -73,8 +93,7 @@ class WorkflowListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Apply a definition: 201 makes a new version, 200 found its content unchanged or re-activated it."""
-        given = serializers.DefinitionInput(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = _posted_definition(request)
         try:
             document = given.document()
         except DefinitionInvalid as error:
@@ -88,7 +107,7 @@ class WorkflowListView(APIView):
 class WorkflowValidationView(APIView):
     """Checking a definition without storing it."""
 
-    parser_classes = [StrictJSONParser, YamlTextParser]
+    parser_classes = [StrictJSONParser, *YAML_PARSERS]
 
     @extend_schema(
         operation_id="validate_workflow",
@@ -97,8 +116,7 @@ class WorkflowValidationView(APIView):
     )
     def post(self, request: Request) -> Response:
         """List everything wrong with a definition."""
-        given = serializers.DefinitionInput(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = _posted_definition(request)
         try:
             problems = catalog_services.find_problems(actor=actor_of(request), document=given.document())
         except DefinitionInvalid as error:
@@ -113,6 +131,7 @@ class WorkflowView(APIView):
     @extend_schema(operation_id="get_workflow", responses=serializers.WorkflowOutput)
     def get(self, request: Request, reference: str) -> Response:
         """Show a workflow, by id or name."""
+        query(NoParameters, request)
         workflow = catalog.get_workflow(actor=actor_of(request), reference=reference)
         return Response(serializers.WorkflowOutput(workflow).data)
 
@@ -121,11 +140,14 @@ class WorkflowVersionListView(APIView):
     """The versions of a workflow."""
 
     @extend_schema(
-        operation_id="list_workflow_versions", parameters=_PAGED, responses=serializers.VersionOutput(many=True)
+        operation_id="list_workflow_versions",
+        parameters=_PAGED,
+        responses=serializers.VersionOutput(many=True),
     )
     def get(self, request: Request, reference: str) -> Response:
         """List a workflow's versions, newest first."""
         actor = actor_of(request)
+        query(PageParameters, request)
         workflow = catalog.get_workflow(actor=actor, reference=reference)
         rows = catalog.list_versions(actor=actor, workflow=workflow)
         active = workflow.active_version_id
@@ -135,7 +157,11 @@ class WorkflowVersionListView(APIView):
 class WorkflowCanvasView(APIView):
     """The canvas of a workflow."""
 
-    @extend_schema(operation_id="get_workflow_canvas", parameters=[_VERSION], responses=serializers.CanvasOutput)
+    @extend_schema(
+        operation_id="get_workflow_canvas",
+        parameters=[_VERSION],
+        responses=serializers.CanvasOutput,
+    )
     def get(self, request: Request, reference: str) -> Response:
         """Show the Celery canvas a version compiles to, and where a task ends in `advance` and why."""
         actor = actor_of(request)
@@ -155,7 +181,11 @@ class WorkflowCanvasView(APIView):
 class WorkflowActivationView(APIView):
     """Choosing the version that new runs use."""
 
-    @extend_schema(operation_id="activate_workflow_version", request=None, responses=serializers.WorkflowOutput)
+    @extend_schema(
+        operation_id="activate_workflow_version",
+        request=None,
+        responses=serializers.WorkflowOutput,
+    )
     def post(self, request: Request, reference: str, number: int) -> Response:
         """Activate a version."""
         workflow = catalog_services.activate_version(actor=actor_of(request), reference=reference, number=number)
@@ -165,7 +195,11 @@ class WorkflowActivationView(APIView):
 class WorkflowArchiveView(APIView):
     """Taking a workflow out of use."""
 
-    @extend_schema(operation_id="archive_workflow", request=None, responses=serializers.WorkflowOutput)
+    @extend_schema(
+        operation_id="archive_workflow",
+        request=None,
+        responses=serializers.WorkflowOutput,
+    )
     def post(self, request: Request, reference: str) -> Response:
         """Archive a workflow; its name becomes free, its runs go on."""
         workflow = catalog_services.archive_workflow(actor=actor_of(request), reference=reference)
@@ -175,7 +209,11 @@ class WorkflowArchiveView(APIView):
 class WorkflowRunStartView(APIView):
     """Starting a run."""
 
-    @extend_schema(operation_id="start_run", request=serializers.RunInput, responses={201: serializers.RunOutput})
+    @extend_schema(
+        operation_id="start_run",
+        request=serializers.RunInput,
+        responses={201: serializers.RunOutput},
+    )
     def post(self, request: Request, reference: str) -> Response:
         """Start a run of the active version, or of the one named."""
         given = serializers.RunInput(data=request.data)
@@ -196,7 +234,7 @@ class RunListView(APIView):
         operation_id="list_runs",
         parameters=[
             _parameter("status", OpenApiTypes.STR, "Only runs in this status."),
-            _parameter("workflow", OpenApiTypes.STR, "Only runs of the workflow of this name."),
+            _parameter("workflow", OpenApiTypes.STR, "Only runs of the workflow of this name or id."),
             _parameter("created_after", OpenApiTypes.DATETIME, "Only runs created later."),
             _parameter("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
             *_PAGED,
@@ -215,6 +253,7 @@ class RunView(APIView):
     @extend_schema(operation_id="get_run", responses=serializers.RunOutput)
     def get(self, request: Request, run_id: UUID) -> Response:
         """Show a run."""
+        query(NoParameters, request)
         return Response(serializers.RunOutput(selectors.get_run(actor=actor_of(request), run_id=run_id)).data)
 
 
@@ -270,6 +309,7 @@ class KindListView(APIView):
     @extend_schema(operation_id="list_kinds", responses=serializers.KindOutput(many=True))
     def get(self, request: Request) -> Response:
         """List what `uses:` may name, with the options of each."""
+        query(NoParameters, request)
         rows = [
             {"kind": kind, "summary": executor.summary, "options_schema": executor.Options.model_json_schema()}
             for kind, executor in sorted(registry.installed_kinds().items())
