@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.rest.authentication import actor_of
 from executors.kinds import registry
+from maestro.core.rest.openapi import page_of, refusals
 from maestro.core.rest.pagination import (
     ByNamePagination,
     ByPositionPagination,
@@ -75,7 +76,7 @@ class WorkflowListView(APIView):
     @extend_schema(
         operation_id="list_workflows",
         parameters=_PAGED,
-        responses=serializers.WorkflowOutput(many=True),
+        responses={200: page_of(serializers.WorkflowOutput), **refusals(422)},
     )
     def get(self, request: Request) -> Response:
         """List the workflows in use, by name."""
@@ -89,7 +90,7 @@ class WorkflowListView(APIView):
             "application/json": serializers.DefinitionInput,
             "application/yaml": OpenApiTypes.STR,
         },
-        responses={200: serializers.WorkflowOutput, 201: serializers.WorkflowOutput},
+        responses={200: serializers.WorkflowOutput, 201: serializers.WorkflowOutput, **refusals(415, 422)},
     )
     def post(self, request: Request) -> Response:
         """Apply a definition: 201 makes a new version, 200 found its content unchanged or re-activated it."""
@@ -112,7 +113,7 @@ class WorkflowValidationView(APIView):
     @extend_schema(
         operation_id="validate_workflow",
         request={"application/json": serializers.DefinitionInput, "application/yaml": OpenApiTypes.STR},
-        responses=serializers.ValidationOutput,
+        responses={200: serializers.ValidationOutput, **refusals(415, 422)},
     )
     def post(self, request: Request) -> Response:
         """List everything wrong with a definition."""
@@ -128,7 +129,7 @@ class WorkflowValidationView(APIView):
 class WorkflowView(APIView):
     """One workflow."""
 
-    @extend_schema(operation_id="get_workflow", responses=serializers.WorkflowOutput)
+    @extend_schema(operation_id="get_workflow", responses={200: serializers.WorkflowOutput, **refusals(404, 422)})
     def get(self, request: Request, reference: str) -> Response:
         """Show a workflow, by id or name."""
         query(NoParameters, request)
@@ -142,7 +143,7 @@ class WorkflowVersionListView(APIView):
     @extend_schema(
         operation_id="list_workflow_versions",
         parameters=_PAGED,
-        responses=serializers.VersionOutput(many=True),
+        responses={200: page_of(serializers.VersionOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, reference: str) -> Response:
         """List a workflow's versions, newest first."""
@@ -160,7 +161,7 @@ class WorkflowCanvasView(APIView):
     @extend_schema(
         operation_id="get_workflow_canvas",
         parameters=[_VERSION],
-        responses=serializers.CanvasOutput,
+        responses={200: serializers.CanvasOutput, **refusals(404, 422)},
     )
     def get(self, request: Request, reference: str) -> Response:
         """Show the Celery canvas a version compiles to, and where a task ends in `advance` and why."""
@@ -184,7 +185,7 @@ class WorkflowActivationView(APIView):
     @extend_schema(
         operation_id="activate_workflow_version",
         request=None,
-        responses=serializers.WorkflowOutput,
+        responses={200: serializers.WorkflowOutput, **refusals(404, 409)},
     )
     def post(self, request: Request, reference: str, number: int) -> Response:
         """Activate a version."""
@@ -198,7 +199,7 @@ class WorkflowArchiveView(APIView):
     @extend_schema(
         operation_id="archive_workflow",
         request=None,
-        responses=serializers.WorkflowOutput,
+        responses={200: serializers.WorkflowOutput, **refusals(404)},
     )
     def post(self, request: Request, reference: str) -> Response:
         """Archive a workflow; its name becomes free, its runs go on."""
@@ -212,7 +213,7 @@ class WorkflowRunStartView(APIView):
     @extend_schema(
         operation_id="start_run",
         request=serializers.RunInput,
-        responses={201: serializers.RunOutput},
+        responses={201: serializers.RunOutput, **refusals(404, 409, 415, 422)},
     )
     def post(self, request: Request, reference: str) -> Response:
         """Start a run of the active version, or of the one named."""
@@ -239,7 +240,7 @@ class RunListView(APIView):
             _parameter("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
             *_PAGED,
         ],
-        responses=serializers.RunOutput(many=True),
+        responses={200: page_of(serializers.RunOutput), **refusals(422)},
     )
     def get(self, request: Request) -> Response:
         """List runs, newest first."""
@@ -250,7 +251,7 @@ class RunListView(APIView):
 class RunView(APIView):
     """One run."""
 
-    @extend_schema(operation_id="get_run", responses=serializers.RunOutput)
+    @extend_schema(operation_id="get_run", responses={200: serializers.RunOutput, **refusals(404, 422)})
     def get(self, request: Request, run_id: UUID) -> Response:
         """Show a run."""
         query(NoParameters, request)
@@ -260,7 +261,9 @@ class RunView(APIView):
 class RunCancelView(APIView):
     """Cancelling a run."""
 
-    @extend_schema(operation_id="cancel_run", request=None, responses=serializers.RunOutput)
+    @extend_schema(
+        operation_id="cancel_run", request=None, responses={200: serializers.RunOutput, **refusals(404, 409)}
+    )
     def post(self, request: Request, run_id: UUID) -> Response:
         """Cancel a run: what does not run yet never will, what runs is asked to stop."""
         return Response(serializers.RunOutput(services.cancel_run(actor=actor_of(request), run_id=run_id)).data)
@@ -272,7 +275,7 @@ class TaskExecutionListView(APIView):
     @extend_schema(
         operation_id="list_task_executions",
         parameters=[_TASK_KEY, *_PAGED],
-        responses=serializers.TaskExecutionOutput(many=True),
+        responses={200: page_of(serializers.TaskExecutionOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         """List the tasks of a run in topological order; with `task_key`, that task and its items."""
@@ -290,7 +293,7 @@ class RunLogView(APIView):
     @extend_schema(
         operation_id="list_log_lines",
         parameters=[_TASK_KEY, _parameter("after", OpenApiTypes.INT, "Only lines after the one of this id."), *_PAGED],
-        responses=serializers.LogLineOutput(many=True),
+        responses={200: page_of(serializers.LogLineOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         """List log lines in the order they were written."""
@@ -306,7 +309,7 @@ class RunLogView(APIView):
 class KindListView(APIView):
     """The executor kinds."""
 
-    @extend_schema(operation_id="list_kinds", responses=serializers.KindOutput(many=True))
+    @extend_schema(operation_id="list_kinds", responses={200: page_of(serializers.KindOutput), **refusals(422)})
     def get(self, request: Request) -> Response:
         """List what `uses:` may name, with the options of each."""
         query(NoParameters, request)

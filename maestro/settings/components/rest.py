@@ -22,6 +22,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Maestro Conductor",
     "DESCRIPTION": "Workflows, their runs and their tasks. Errors are `application/problem+json` (RFC 9457).",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
