@@ -63,7 +63,8 @@ class Environment(BaseSettings):
     task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("examples",),
         alias="MAESTRO_TASK_MODULES",
-        description="Python modules, with all below them, that `uses: python` may call, separated by commas.",
+        description="Python modules, with all below them, that `uses: python` may call, separated by commas. The same "
+        "for API and workers: others are refused when a definition is applied, and again when a task runs.",
     )
 
     @field_validator("allowed_hosts", "task_modules", mode="before")

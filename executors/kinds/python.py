@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 from django.conf import settings
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
 from executors.runtime.capture import captured_output
@@ -28,6 +29,15 @@ def _check_path(value: str) -> str:
     module, _, name = value.rpartition(".")
     if not (module and all(part.isidentifier() for part in (*module.split("."), name))):
         raise ValueError("should be the path of a function: package.module.function")
+    allowed_modules = settings.MAESTRO_TASK_MODULES
+    if not _is_allowed(module, allowed_modules):
+        # Told when the definition is applied. Whether there is such a function only the task's run can tell: workers
+        # may have other code than the API.
+        raise PydanticCustomError(
+            "module_not_allowed",
+            "module {module} is not allowed here; allowed are (MAESTRO_TASK_MODULES): {allowed}",
+            {"module": repr(module), "allowed": ", ".join(allowed_modules) or "none"},
+        )
     return value
 
 
@@ -81,12 +91,6 @@ class _RefusedCall(Exception):
 
 def _find_function(path: str, allowed_modules: Sequence[str]) -> Callable[..., object]:
     module_name, _, name = path.rpartition(".")
-    allowed = ", ".join(allowed_modules) or "none"
-    if not _is_allowed(module_name, allowed_modules):
-        raise _RefusedCall(
-            "module_not_allowed",
-            f"with.function: module {module_name!r} is not allowed here. Allowed (MAESTRO_TASK_MODULES): {allowed}.",
-        )
     function: object = getattr(_import_module(module_name), name, None)
     if function is None:
         raise _RefusedCall("function_not_found", f"with.function: module {module_name!r} has no {name!r}.")
@@ -101,7 +105,7 @@ def _find_function(path: str, allowed_modules: Sequence[str]) -> Callable[..., o
             "module_not_allowed",
             f"with.function: {path} comes from module {home!r}, which is not allowed here. Define it in an allowed "
             "module, or keep its name by functools.wraps if it is decorated. "
-            f"Allowed (MAESTRO_TASK_MODULES): {allowed}.",
+            f"Allowed (MAESTRO_TASK_MODULES): {', '.join(allowed_modules)}.",
         )
     return function
 

@@ -146,6 +146,32 @@ def test_invalid_definition_is_refused_with_every_problem_and_its_place(stack, n
     assert stack.request("GET", f"/workflows/{name}").status_code == 404
 
 
+def test_function_of_a_module_that_is_not_allowed_is_refused_before_it_runs(stack, name):
+    tasks = {
+        "constant": {"uses": "python", "with": {"function": "os.system"}},
+        "unknown": {"uses": "python", "with": {"function": "examples.no_such_module.function"}},
+        "later": {"uses": "python", "with": {"function": "${{ inputs.path }}"}},
+    }
+    definition = {"schema_version": 1, "name": name, "inputs": {"path": {"default": "os.system"}}, "tasks": tasks}
+
+    refused = stack.request("POST", "/workflows", json={"definition": definition})
+    del tasks["constant"]
+    applied = stack.request("POST", "/workflows", json={"definition": definition})
+    run = ended(stack, run_of(stack, name)["id"])
+
+    assert [(error["path"], error["code"]) for error in refused.json()["errors"]] == [
+        ("tasks.constant.with.function", "module_not_allowed")
+    ]
+    assert applied.status_code == 201
+    messages = {row["task_key"]: row["error_message"] for row in tasks_of(stack, run)}
+    assert "the worker finds no module 'examples.no_such_module'" in messages["unknown"]
+    assert "module 'os' is not allowed here" in messages["later"]
+
+
+def tasks_of(stack, run):
+    return stack.request("GET", f"/workflow-runs/{run['id']}/task-executions").json()["results"]
+
+
 def test_validation_lists_problems_without_storing_anything(stack, name):
     answer = stack.request("POST", "/workflows/validate", json={"definition": {"name": name}})
 
