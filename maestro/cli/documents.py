@@ -46,12 +46,13 @@ def read_inputs_file(file: str) -> dict[str, Any]:
         value = _parse(_read(file))
     except DefinitionInvalid as error:
         problems = [Problem.from_json(problem.as_dict()) for problem in error.problems]
-        raise explain_problems(problems, source=source, outcome="No run was started.") from error
+        raise explain_problems(problems, source=source, outcome="No run was started.", code="inputs_invalid") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise Failure(
-            f"{text.one_line(source)} must hold a mapping of input names to values, for example `day: 2026-01-31`."
+            f"{text.one_line(source)} must hold a mapping of input names to values, for example `day: 2026-01-31`.",
+            code="inputs_invalid",
         )
     return value
 
@@ -122,14 +123,18 @@ def _read(file: str) -> str:
     try:
         raw = sys.stdin.buffer.read(MAX_BYTES + 1) if file == STANDARD_INPUT else _read_bytes(Path(file))
     except OSError as error:
-        raise Failure(f"{text.one_line(file)} cannot be read: {error.strerror or 'input error'}.") from error
+        raise Failure(
+            f"{text.one_line(file)} cannot be read: {error.strerror or 'input error'}.", code="unreadable_file"
+        ) from error
     name = text.one_line(source_name(file))
     if len(raw) > MAX_BYTES:
-        raise Failure(f"{name} is larger than 4 MB, the most a document may have.")
+        raise Failure(f"{name} is larger than 4 MB, the most a document may have.", code="too_large")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Failure(f"{name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+        raise Failure(
+            f"{name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.", code="bad_encoding"
+        ) from error
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http
 from collections.abc import Sequence
+from typing import Any
 
 from maestro.cli import text
 from maestro.cli.configuration import Connection
@@ -19,20 +21,23 @@ def explain(error: ClientError, connection: Connection) -> Failure:
     if isinstance(error, ServerUnreachable):
         return Failure(
             f"No answer from Maestro at {url}: {text.one_line(error.reason)}. Start it with `maestro up` "
-            "(or `make up`), or set MAESTRO_URL to where it listens."
+            "(or `make up`), or set MAESTRO_URL to where it listens.",
+            code="server_unreachable",
         )
     if isinstance(error, UnexpectedAnswer):
         return Failure(
             f"What answers at {url} does not speak Maestro's API: {text.one_line(error.reason)}. Is it another "
-            "program, or another version? Set MAESTRO_URL to where Maestro listens."
+            "program, or another version? Set MAESTRO_URL to where Maestro listens.",
+            code="unexpected_answer",
         )
-    return Failure(text.one_line(error))
+    return Failure(text.one_line(error), code="invalid_connection")
 
 
-def explain_problems(problems: Sequence[Problem], *, source: str, outcome: str) -> Failure:
+def explain_problems(problems: Sequence[Problem], *, source: str, outcome: str, code: str) -> Failure:
     """Return the failure that lists what is wrong with a document, each problem where an editor finds it."""
     summary = f"{text.count(len(problems), 'problem')} in {text.one_line(source)}. {outcome}"
-    return Failure(summary.strip(), lines=[problem_line(problem, source) for problem in problems])
+    lines = [problem_line(problem, source) for problem in problems]
+    return Failure(summary.strip(), lines=lines, code=code, details=_details(problems))
 
 
 def problem_line(problem: Problem, source: str) -> str:
@@ -54,18 +59,26 @@ def is_not_found(error: ClientError) -> bool:
 def _explain_refusal(error: ApiError, connection: Connection) -> Failure:
     said = text.one_line(error.detail or error.title)
     request = f" (request {text.one_line(error.request_id)})" if error.request_id else ""
+    lines: list[str] = []
     if error.status == http.HTTPStatus.UNAUTHORIZED:
-        return Failure(
+        paragraph = (
             f"Maestro at {text.one_line(connection.url)} does not accept the API key from {connection.key_source}. "
             "The key is looked for in MAESTRO_API_KEY, then in the file api-key of the home (--home, MAESTRO_HOME, "
             "or .maestro here or above); `maestro up` writes it for its own server."
         )
-    if len(error.problems) > 1:
+    elif len(error.problems) > 1:
         lines = [problem_line(problem, "").removeprefix(": ") for problem in error.problems]
-        return Failure(f"{text.count(len(lines), 'problem')}; nothing was done.", lines=lines)
-    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failure(
+        paragraph = f"{text.count(len(lines), 'problem')}; nothing was done."
+    elif error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        paragraph = (
             f"Maestro at {text.one_line(connection.url)} could not do it: {said} "
             f"(HTTP {error.status}){request}. Its log says more; trying again later may help."
         )
-    return Failure(f"{said}{request if error.status != http.HTTPStatus.NOT_FOUND else ''}")
+    else:
+        paragraph = f"{said}{request if error.status != http.HTTPStatus.NOT_FOUND else ''}"
+    details = {"http_status": error.status, "request_id": error.request_id, **_details(error.problems)}
+    return Failure(paragraph, lines=lines, code=error.code, details=details)
+
+
+def _details(problems: Sequence[Problem]) -> dict[str, Any]:
+    return {"problems": [dataclasses.asdict(problem) for problem in problems]} if problems else {}

@@ -14,14 +14,13 @@ from types import FrameType
 import click
 
 from maestro.cli import lines, output, text
-from maestro.cli.failures import Failure
+from maestro.cli.failures import Failure, Interrupted
 from maestro.cli.polling import ServerLost, follow_run
 from maestro.cli.tracking import Progress
 from maestro.cli.views import JsonView, PlainView
 from maestro.client import Client, LogLine, Run, TaskExecution
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 130}
-EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 LAST_LOG_LINES = 10
 MOST_LOG_LINES_READ = 10_000
@@ -34,17 +33,16 @@ def follow_to_the_end(client: Client, run_id: str, *, as_json: bool) -> None:
             progress = _follow(client, run_id, as_json=as_json)
             if not as_json:
                 print_result(client, progress)
-    except KeyboardInterrupt:
-        click.echo(
+    except KeyboardInterrupt as error:
+        raise Interrupted(
             "\nNo longer following; the run goes on. To watch it again, or to cancel it:\n"
             f"  maestro show {run_id} --follow\n"
-            f"  maestro cancel {run_id}",
-            err=True,
-        )
-        sys.exit(EXIT_INTERRUPTED)
+            f"  maestro cancel {run_id}"
+        ) from error
     except ServerLost as error:
         raise Failure(
-            f"{error} The run goes on as soon as Maestro does; see how it went with `maestro show {run_id}`."
+            f"{error} The run goes on as soon as Maestro does; see how it went with `maestro show {run_id}`.",
+            code="server_lost",
         ) from error
     sys.exit(EXIT_CODES[progress.run.status])
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import Any
 
 import click
 
-EXIT_INTERRUPTED = 130
+from maestro.cli import failures
+
+# What a full disk, a broken one, a limit or a closed file says to whoever writes.
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,39 @@ class CommandTable(click.Group):
                     col_max=12,
                 )
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line and exit; with --json among the arguments, wrong ones too, a failure is JSON."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            sys.exit(super().main(given, prog_name, complete_var, standalone_mode=False, **extra))
+        except click.ClickException as error:
+            failure = error
+        except OSError as error:
+            if error.errno not in OUTPUT_ERRORS or error.filename is not None:
+                raise
+            _give_up_output()
+            failure = failures.Failure(f"The output cannot be written: {error.strerror}.", code="output_not_written")
+        if "--json" in given:
+            failures.show_as_json(failure)
+        else:
+            failure.show()
+        sys.exit(failure.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C ends it with 130, as shells expect."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+        except KeyboardInterrupt as error:
+            raise failures.Interrupted("Interrupted.") from error
 
 
 @click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,3 +145,10 @@ def main() -> None:
             # A character the terminal's encoding lacks is shown as its number instead of ending the command.
             stream.reconfigure(errors="backslashreplace")
     cli(prog_name="maestro")
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written go nowhere: Python writes it at its end, and would fail once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

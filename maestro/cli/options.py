@@ -97,7 +97,7 @@ def open_client(*, url: str | None, home: str | None) -> Iterator[Client]:
     try:
         connection = resolve_connection(url=url, home=home, environment=os.environ, directory=Path.cwd())
     except ConfigurationError as error:
-        raise Failure(text.one_line(error)) from error
+        raise Failure(text.one_line(error), code="invalid_configuration") from error
     try:
         with Client(connection.url, connection.api_key) as client:
             yield client

@@ -30,6 +30,7 @@ def kinds_command(client: Client, as_json: bool) -> None:
 
 
 @click.command("schema")
+@click.option("--json", is_flag=True, expose_value=False, help="Changes nothing: the schema is JSON.")
 def schema_command() -> None:
     """Print the JSON Schema of the definition language, for editors. Needs no server.
 
@@ -46,7 +47,7 @@ def schema_command() -> None:
     try:
         models = options_models()
     except BrokenKind as error:
-        raise failures.Failure(text.one_line(error)) from error
+        raise failures.Failure(text.one_line(error), code="broken_kind") from error
     output.print_json(workflow_schema(models))
 
 

@@ -179,5 +179,6 @@ def _naming_task(client: Client, run_id: str, task_key: str | None) -> Iterator[
         keys = {task.task_key for task in client.runs.iterate_task_executions(run_id)}
         raise failures.Failure(
             f"The run has no task '{text.one_line(task_key)}'.{failures.suggestion(task_key, keys)} "
-            f"`maestro show {run_id}` lists them."
+            f"`maestro show {run_id}` lists them.",
+            code="task_not_found",
         ) from error

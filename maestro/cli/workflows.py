@@ -36,7 +36,7 @@ def validate_command(client: Client, file: str, as_json: bool) -> None:
         if not validation.is_valid:
             click.get_current_context().exit(1)
     elif not validation.is_valid:
-        raise explanations.explain_problems(validation.problems, source=source, outcome="")
+        raise explanations.explain_problems(validation.problems, source=source, outcome="", code="definition_invalid")
     else:
         click.echo(f"{text.one_line(source)} is valid.")
 
@@ -151,7 +151,7 @@ def apply_definition(client: Client, file: str) -> AppliedWorkflow:
         if not error.problems:
             raise
         raise explanations.explain_problems(
-            error.problems, source=documents.source_name(file), outcome="Nothing was applied."
+            error.problems, source=documents.source_name(file), outcome="Nothing was applied.", code=error.code
         ) from error
 
 
@@ -171,5 +171,6 @@ def naming_workflow(client: Client, name: str) -> Iterator[None]:
             raise
         raise failures.Failure(
             f"There is no workflow '{text.one_line(name)}'.{failures.suggestion(name, known)} "
-            "`maestro workflows` lists them."
+            "`maestro workflows` lists them.",
+            code="workflow_not_found",
         ) from error

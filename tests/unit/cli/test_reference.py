@@ -38,6 +38,7 @@ def test_schema_is_printed_without_a_server_or_a_key(maestro: Maestro):
 
     assert result.exit_code == 0
     assert {"name", "tasks"} <= set(json.loads(result.stdout)["properties"])
+    assert maestro("schema", "--json").stdout == result.stdout
 
 
 def test_broken_kind_is_told_in_one_line(maestro: Maestro, monkeypatch: pytest.MonkeyPatch):
