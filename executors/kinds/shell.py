@@ -191,7 +191,7 @@ def _success(workspace: Workspace, receiver: _Receiver) -> TaskResult:
 
 def _read_output(path: Path) -> TaskResult:
     try:
-        output: JsonValue = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        output: JsonValue = json.loads(path.read_bytes(), parse_constant=_refuse_constant, parse_int=_read_integer)
     except RecursionError:
         return _failed("invalid_output_file", "$MAESTRO_OUTPUT is nested too deeply.")
     except ValueError as error:
@@ -201,6 +201,11 @@ def _read_output(path: Path) -> TaskResult:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _read_integer(digits: str) -> int:
+    """Read an integer; of one far beyond 64 bits only that it is, because Python refuses to read it."""
+    return int(digits) if len(digits) <= len(str(-(2**63))) else 2**64
 
 
 _KILLED_STATUSES = frozenset(128 + number for number in signal.valid_signals())

@@ -122,8 +122,15 @@ class _Reader:
             while loader.check_event():
                 yield loader.get_event()
         except yaml.MarkedYAMLError as error:
-            reason = " ".join(part for part in (error.problem, error.context) if part)
-            self._stop("bad_syntax", f"is not YAML: {reason}", error.problem_mark)
+            self._stop("bad_syntax", f"is not YAML: {self._reason(error)}", error.problem_mark)
+
+    def _reason(self, error: yaml.MarkedYAMLError) -> str:
+        """Return why the parser stopped; that a tab indents the line, which nobody sees, it does not say."""
+        if error.problem_mark is not None:
+            line = self._text.splitlines()[error.problem_mark.line :][:1]
+            if line and "\t" in line[0][: len(line[0]) - len(line[0].lstrip(" -\t"))]:
+                return "a tab indents this line; indent with spaces"
+        return " ".join(part for part in (error.problem, error.context) if part)
 
     def _start_document(self, event: Any) -> None:
         self._documents += 1

@@ -100,6 +100,14 @@ def test_yaml_is_refused_with_line_and_column(text, problem):
     assert refused(text) == [problem]
 
 
+@pytest.mark.parametrize(
+    "text", ["a:\n\tb: 1", "a:\n  b: 1\n\tc: 2", "a:\n  - x\n  \t- y", "a: |\n\tx", "- a\n-\tb: 1"], ids=repr
+)
+def test_tab_that_indents_is_named(text):
+    with pytest.raises(DefinitionInvalid, match="a tab indents this line; indent with spaces"):
+        parse_document(text)
+
+
 def test_every_problem_of_a_yaml_text_is_told_at_once():
     problems = refused("a: {x: 1, x: 2}\nb:\n  - !t 3\n  - .inf\n1: 2\n")
 

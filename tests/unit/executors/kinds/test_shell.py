@@ -42,6 +42,10 @@ def test_output_file_that_is_not_json_fails_and_says_so(context, content, reason
     assert reason in error.message
 
 
+def test_integer_longer_than_python_reads_is_one_beyond_64_bits(context):
+    assert run(context, "head -c 5000 /dev/zero | tr '\\0' 9 > $MAESTRO_OUTPUT").output > 2**63
+
+
 def test_output_path_that_is_not_a_file_fails(context):
     assert run(context, "mkfifo $MAESTRO_OUTPUT").error.code == "invalid_output_file"
 
