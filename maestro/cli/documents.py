@@ -58,19 +58,35 @@ def read_inputs_file(file: str) -> dict[str, Any]:
 
 
 def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs given as `name=value`, each read as the type its schema says. Raises click.UsageError."""
+    """Return the inputs given as `name=value`, each read as the type its schema says.
+
+    Raises click.UsageError with everything that is wrong with them.
+    """
     inputs: dict[str, Any] = {}
+    faults: list[str] = []
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise click.UsageError(f"--input needs the form name=value, not '{text.one_line(pair)}'.")
-        if schemas and name not in schemas:
-            known = ", ".join(text.one_line(each) for each in schemas)
-            raise click.UsageError(
-                f"The workflow has no input '{text.one_line(name)}'.{suggestion(name, schemas)} Its inputs: {known}."
-            )
-        inputs[name] = _typed_value(name, value, _types_of(schemas.get(name)))
+        try:
+            if not equals or not name:
+                raise click.UsageError(f"--input needs the form name=value, not '{text.one_line(pair)}'.")
+            if name in inputs:
+                raise click.UsageError(f"Input '{text.one_line(name)}' is given twice; give it once.")
+            inputs[name] = None
+            inputs[name] = _parse_input(name, value, schemas)
+        except click.UsageError as error:
+            faults.append(error.message)
+    if faults:
+        raise click.UsageError("\n".join(faults))
     return inputs
+
+
+def _parse_input(name: str, value: str, schemas: Mapping[str, Any]) -> Any:
+    if schemas and name not in schemas:
+        known = ", ".join(text.one_line(each) for each in schemas)
+        raise click.UsageError(
+            f"The workflow has no input '{text.one_line(name)}'.{suggestion(name, schemas)} Its inputs: {known}."
+        )
+    return _typed_value(name, value, _types_of(schemas.get(name)))
 
 
 def _typed_value(name: str, value: str, types: frozenset[str]) -> Any:

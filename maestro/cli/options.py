@@ -53,6 +53,12 @@ class RunId(click.ParamType[str]):
             self.fail(f"'{text.one_line(value)}' is no run id. `maestro runs` lists the runs.", param, ctx)
 
 
+class WholeNumber(click.IntRange):
+    """A number within bounds, called what a person calls it in messages."""
+
+    name = "whole number"
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -60,7 +66,7 @@ def limit_option(default: int) -> Callable[[Callable[Parameters, None]], Callabl
     """Return the option that bounds how many results are listed."""
     return click.option(
         "--limit",
-        type=click.IntRange(1, MOST_RESULTS),
+        type=WholeNumber(1, MOST_RESULTS),
         default=default,
         show_default=True,
         help="List at most this many.",

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ STATUS_COLOURS: Mapping[str, str] = {
     "cancelled": "magenta",
 }
 COLUMN_GAP = "  "
+NARROW = 60
+NARROWEST_LAST_COLUMN = 12
 LONGEST_INLINE_VALUE = 80
 
 
@@ -63,13 +66,20 @@ def faint(value: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under upper-case headings. On a terminal the last column is cut to the width; in a pipe nothing is."""
+    """Print rows under upper-case headings. On a terminal the last column is cut to the width; in a pipe nothing is.
+
+    On a narrow terminal that even the other columns do not fit, each row is a paragraph.
+    """
     table = [[heading(column.upper()) for column in columns], *(list(row) for row in rows)]
-    widths = [max(_width(row[position]) for row in table) for position in range(len(columns) - 1)]
-    room = shutil.get_terminal_size().columns - sum(widths) - len(COLUMN_GAP) * len(widths)
+    *widths, last_width = [max(_width(row[position]) for row in table) for position in range(len(columns))]
+    terminal_width = shutil.get_terminal_size().columns
+    room = terminal_width - sum(widths) - len(COLUMN_GAP) * len(widths)
+    if is_terminal() and terminal_width < NARROW and room < min(last_width, NARROWEST_LAST_COLUMN):
+        _print_paragraphs(columns, table[1:], terminal_width)
+        return
     for row in table:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=False)]
-        last = _cut(row[-1], max(room, 12)) if is_terminal() else row[-1]
+        last = _cut(row[-1], max(room, NARROWEST_LAST_COLUMN)) if is_terminal() else row[-1]
         click.echo(COLUMN_GAP.join([*cells, last]).rstrip())
 
 
@@ -94,6 +104,19 @@ def print_values(values: Any) -> None:
             print_value(name, value)
     elif values is not None:
         print_value("outputs", values)
+
+
+def _print_paragraphs(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
+    """Print a line for each filled cell, its column before it, and break long ones between words."""
+    label_width = max(map(len, columns)) + len(COLUMN_GAP)
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        for column, cell in zip(columns, row, strict=True):
+            fits = label_width + _width(cell) <= width
+            lines = [cell] if fits else textwrap.wrap(click.unstyle(cell), width - label_width, break_on_hyphens=False)
+            for position, line in enumerate(lines if cell else ()):
+                click.echo(f"{'' if position else column.upper():{label_width}}{line}")
 
 
 def _width(cell: str) -> int:

@@ -21,7 +21,7 @@ RUN_STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 
 @click.command("runs")
 @click.option("--status", type=click.Choice(RUN_STATUSES), help="Only runs with this status.")
-@click.option("--workflow", type=WorkflowName(), metavar="NAME", help="Only runs of this workflow.")
+@click.option("--workflow", type=WorkflowName(), metavar="NAME", help="Only runs of this workflow, by its name or id.")
 @limit_option(20)
 @json_option
 @connected
@@ -83,7 +83,10 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
 @json_option
 @connected
 def logs_command(client: Client, run_id: str, task_key: str | None, as_json: bool) -> None:
-    """Print what the tasks of a run wrote, or only what TASK wrote. With --json, one document a line."""
+    """Print what the tasks of a run wrote, or only what TASK wrote. With --json, one document a line.
+
+    Lines of an attempt after the first are marked by its number.
+    """
     from maestro.cli import output, text
 
     with _naming_task(client, run_id, task_key):
@@ -94,7 +97,7 @@ def logs_command(client: Client, run_id: str, task_key: str | None, as_json: boo
                 output.print_json_line(line.to_json())
             else:
                 click.echo(_log_line(line, is_task_named=task_key is not None))
-    if is_empty:
+    if is_empty and not as_json:
         click.echo(f"{text.one_line(task_key) if task_key else 'The run'} has written nothing.", err=True)
 
 
@@ -160,9 +163,10 @@ def _log_line(line: LogLine, *, is_task_named: bool) -> str:
     message = text.tabbed_line(line.message)
     shown = click.style(message, fg="red") if line.level == "error" or line.stream == "stderr" else message
     index = f"[{line.map_index}]" if line.map_index is not None else ""
-    if is_task_named:
-        return f"{index} {shown}" if index else shown
-    return f"{click.style(f'{text.one_line(line.task_key)}{index}', fg='cyan')} | {shown}"
+    again = f"attempt {line.attempt}" if line.attempt > 1 else ""
+    parts = ("" if is_task_named else text.one_line(line.task_key)) + index, again
+    writer = " ".join(part for part in parts if part)
+    return f"{click.style(writer, fg='cyan')} | {shown}" if writer else shown
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maestro.cli.options import WorkflowName, connected, json_option
+from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option
 
 if TYPE_CHECKING:
     from maestro.client import Client, Workflow
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("target", metavar="NAME|FILE")
-@click.option("--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; may be repeated.")
+@click.option(
+    "--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; repeat it for others."
+)
 @click.option("--inputs-file", metavar="FILE", help="Read inputs from a YAML or JSON file; '-' is standard input.")
-@click.option("--version", type=click.IntRange(1), help="Run this version instead of the active one.")
+@click.option("--version", type=WholeNumber(1), help="Run this version instead of the active one.")
 @click.option("--follow", "-f", is_flag=True, help="Watch the run until it ends; exit 0, 1 or 130 by its outcome.")
 @json_option
 @connected
@@ -32,9 +34,9 @@ def run_command(
     """Start a run of the workflow NAME. With a FILE, apply it first, then run the version it holds.
 
     \b
-    maestro run examples/flights.yaml --follow
-    maestro run flights --input day=2026-01-31 --input limit=20
-    maestro run flights --inputs-file inputs.yaml --json
+    maestro run examples/flight-delays.yaml --follow
+    maestro run flight-delays --input late_after=60 --input top=10
+    maestro run flight-delays --inputs-file inputs.yaml --json
     """
     from maestro.cli import documents, following, output, text
     from maestro.cli.workflows import apply_definition, naming_workflow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maestro.cli.options import WorkflowName, connected, json_option, limit_option
+from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option, limit_option
 
 if TYPE_CHECKING:
     from maestro.client import AppliedWorkflow, Client
@@ -89,7 +89,7 @@ def workflows_command(client: Client, limit: int, as_json: bool) -> None:
 
 @click.command("canvas")
 @click.argument("name", metavar="NAME")
-@click.option("--version", type=click.IntRange(1), help="Show this version instead of the active one.")
+@click.option("--version", type=WholeNumber(1), help="Show this version instead of the active one.")
 @json_option
 @connected
 def canvas_command(client: Client, name: str, version: int | None, as_json: bool) -> None:
@@ -109,7 +109,7 @@ def canvas_command(client: Client, name: str, version: int | None, as_json: bool
 
 @click.command("activate")
 @click.argument("name", metavar="NAME", type=WorkflowName())
-@click.argument("number", metavar="VERSION", type=click.IntRange(1))
+@click.argument("number", metavar="VERSION", type=WholeNumber(1))
 @json_option
 @connected
 def activate_command(client: Client, name: str, number: int, as_json: bool) -> None:

@@ -77,8 +77,17 @@ def test_input_nested_too_deep_is_text_where_any_type_will_do():
     assert documents.parse_inputs([f"anything={brackets}"], SCHEMAS) == {"anything": brackets}
 
 
-def test_later_input_of_the_same_name_wins():
-    assert documents.parse_inputs(["limit=1", "limit=2"], SCHEMAS) == {"limit": 2}
+def test_everything_wrong_with_inputs_is_told_at_once():
+    with pytest.raises(click.UsageError) as caught:
+        documents.parse_inputs(["limit=x", "limit=2", "day", "share=y", "limit=3"], SCHEMAS)
+
+    assert caught.value.message.splitlines() == [
+        "Input 'limit' is of type integer; 'x' is not.",
+        "Input 'limit' is given twice; give it once.",
+        "--input needs the form name=value, not 'day'.",
+        "Input 'share' is of type number; 'y' is not.",
+        "Input 'limit' is given twice; give it once.",
+    ]
 
 
 @pytest.mark.parametrize("target", ["flow.yaml", "flow.YML", "dir/flow.json", "-"])

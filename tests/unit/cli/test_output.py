@@ -34,6 +34,31 @@ def test_table_on_a_terminal_is_cut_to_its_width(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.splitlines()[1] == "a     " + "x" * 33 + "…"
 
 
+def test_table_that_does_not_fit_a_narrow_terminal_is_paragraphs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+
+    output.print_table(
+        ("kind", "options", "summary"),
+        [
+            ("shell", "command [env] [cwd] [shell]", "Runs a command with /bin/sh in a directory."),
+            ("noop", "", "None."),
+        ],
+    )
+
+    assert capsys.readouterr().out.splitlines() == [
+        "KIND     shell",
+        "OPTIONS  command [env] [cwd] [shell]",
+        "SUMMARY  Runs a command with /bin/sh in",
+        "         a directory.",
+        "",
+        "KIND     noop",
+        "SUMMARY  None.",
+    ]
+
+
 def test_report_is_printed_as_text(capsys: pytest.CaptureFixture[str]):
     output.print_values({"report": "# Delays\n\nAA\t12\n\x1b[2J\n", "worst": "AA", "count": 3, "none": None})
 

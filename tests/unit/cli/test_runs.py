@@ -103,6 +103,14 @@ def test_logs_of_a_run_name_the_task_of_each_line(api: FakeApi, maestro: Maestro
     assert maestro("logs", RUN_ID).stdout == "read | hello\\x1b[2J\neach[4] | two\\x0alines\n"
 
 
+def test_lines_of_later_attempts_are_marked(api: FakeApi, maestro: Maestro):
+    lines = [{"id": number, "task_key": "read", "attempt": number, "message": "hello"} for number in (1, 2)]
+    api.on_list(f"{RUN}/logs", lines)
+
+    assert maestro("logs", RUN_ID).stdout == "read | hello\nread attempt 2 | hello\n"
+    assert maestro("logs", RUN_ID, "read").stdout == "hello\nattempt 2 | hello\n"
+
+
 def test_logs_of_a_task_are_its_lines_alone(api: FakeApi, maestro: Maestro):
     api.on_list(f"{RUN}/logs", LINES[:1])
 
