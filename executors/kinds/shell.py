@@ -69,6 +69,9 @@ class ShellOptions(Options):
     it is `{"exit_code": 0, "stdout": "…", "stdout_truncated": false}`, where `stdout` is the last 64 KiB without the
     newlines at its end. An exit status other than 0 fails the task. What the command leaves running in the background
     is killed when it ends.
+
+    The command runs as the user of the worker: the clean environment hides the platform's secrets, but it is no
+    isolation, for that user may read the worker's `/proc/<pid>/environ`.
     """
 
     command: Annotated[str, Field(min_length=1), AfterValidator(_check_text)] = Field(
