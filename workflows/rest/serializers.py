@@ -8,6 +8,7 @@ from typing import Any, cast
 from rest_framework import exceptions, serializers
 
 from executors.models import TaskLogLine
+from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
 from workflows.models import TaskExecution, Workflow, WorkflowRun, WorkflowVersion
 
@@ -23,7 +24,7 @@ class StrictInput(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Return the values; refuse unknown members by name, together with all else that is wrong."""
         given = set(data) if isinstance(data, Mapping) else set()
-        message = f"is not known here; there is {', '.join(self.fields)}"
+        message = f"is not known here; known are {', '.join(self.fields)}"
         problems: dict[str, Any] = {
             name: exceptions.ErrorDetail(message, "unknown_key") for name in sorted(given - set(self.fields))
         }
@@ -127,21 +128,11 @@ class VersionOutput(serializers.ModelSerializer[WorkflowVersion]):
         return bool(version.id == self.context["active_version_id"])
 
 
-class ProblemOutput(serializers.Serializer[Any]):
-    """One thing wrong with a definition."""
-
-    path = serializers.CharField()
-    code = serializers.CharField()
-    message = serializers.CharField()
-    line = serializers.IntegerField(allow_null=True)
-    column = serializers.IntegerField(allow_null=True)
-
-
 class ValidationOutput(serializers.Serializer[Any]):
     """Whether a definition is valid."""
 
     valid = serializers.BooleanField()
-    problems = ProblemOutput(many=True)
+    problems = ProblemEntry(many=True)
 
 
 class CanvasOutput(serializers.Serializer[Any]):

@@ -130,7 +130,7 @@ def _answer_framework_error(request: HttpRequest, error: exceptions.APIException
     return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
-def _field_errors(detail: Any, path: tuple[str, ...]) -> list[dict[str, str]]:
+def _field_errors(detail: Any, path: tuple[str, ...]) -> list[dict[str, str | None]]:
     """Flatten the framework's nested messages into one entry per field."""
     if isinstance(detail, Mapping):
         return [
@@ -140,4 +140,5 @@ def _field_errors(detail: Any, path: tuple[str, ...]) -> list[dict[str, str]]:
         ]
     if isinstance(detail, list):
         return [entry for value in detail for entry in _field_errors(value, path)]
-    return [{"path": ".".join(path) or "request", "code": str(detail.code), "message": str(detail)}]
+    where = {"path": ".".join(path) or "request", "line": None, "column": None}
+    return [where | {"code": str(detail.code), "message": str(detail)}]

@@ -20,8 +20,8 @@ class ProblemEntry(serializers.Serializer[Any]):
     path = serializers.CharField(allow_blank=True, help_text="Where: `tasks.clean.needs[0]`, or a parameter.")
     code = serializers.CharField(help_text="Stable code.")
     message = serializers.CharField()
-    line = serializers.IntegerField(allow_null=True, required=False, help_text="Line of the YAML text.")
-    column = serializers.IntegerField(allow_null=True, required=False, help_text="Column of the YAML text.")
+    line = serializers.IntegerField(allow_null=True, help_text="Line of the YAML text; null where there is none.")
+    column = serializers.IntegerField(allow_null=True, help_text="Column of the YAML text; null where there is none.")
 
 
 class Problem(serializers.Serializer[Any]):
