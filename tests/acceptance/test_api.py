@@ -397,6 +397,15 @@ def test_yaml_is_taken_under_each_of_its_names(stack, name, media_type):
     assert answer.status_code == 201
 
 
+def test_body_without_its_length_is_refused_not_dropped(stack, name, workflow):
+    chunks = iter([b'{"inputs": {"who": "Ada"}}'])
+
+    answer = stack.request("POST", f"/workflows/{name}/runs", data=chunks, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
+    assert stack.request("GET", f"/workflow-runs?workflow={name}").json()["results"] == []
+
+
 def test_client_that_accepts_only_problems_is_answered_in_json(stack):
     answer = stack.request("GET", "/kinds", headers={"Accept": "application/problem+json"})
 

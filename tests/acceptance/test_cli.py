@@ -104,7 +104,7 @@ def test_every_reading_command_prints_json(stack, write, name):
         "logs": ["logs", run["id"], "--json"],
         "canvas": ["canvas", name, "--json"],
         "kinds": ["kinds", "--json"],
-        "schema": ["schema"],
+        "schema": ["schema", "--json"],
         "status": ["status", "--json"],
     }
     for command, arguments in commands.items():

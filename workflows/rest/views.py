@@ -90,7 +90,7 @@ class WorkflowListView(APIView):
             "application/json": serializers.DefinitionInput,
             "application/yaml": OpenApiTypes.STR,
         },
-        responses={200: serializers.WorkflowOutput, 201: serializers.WorkflowOutput, **refusals(415, 422)},
+        responses={200: serializers.WorkflowOutput, 201: serializers.WorkflowOutput, **refusals(411, 415, 422)},
     )
     def post(self, request: Request) -> Response:
         """Apply a definition: 201 makes a new version, 200 found its content unchanged or re-activated it."""
@@ -113,7 +113,7 @@ class WorkflowValidationView(APIView):
     @extend_schema(
         operation_id="validate_workflow",
         request={"application/json": serializers.DefinitionInput, "application/yaml": OpenApiTypes.STR},
-        responses={200: serializers.ValidationOutput, **refusals(415, 422)},
+        responses={200: serializers.ValidationOutput, **refusals(411, 415, 422)},
     )
     def post(self, request: Request) -> Response:
         """List everything wrong with a definition."""
@@ -213,7 +213,7 @@ class WorkflowRunStartView(APIView):
     @extend_schema(
         operation_id="start_run",
         request=serializers.RunInput,
-        responses={201: serializers.RunOutput, **refusals(404, 409, 415, 422)},
+        responses={201: serializers.RunOutput, **refusals(404, 409, 411, 415, 422)},
     )
     def post(self, request: Request, reference: str) -> Response:
         """Start a run of the active version, or of the one named."""

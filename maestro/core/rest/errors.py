@@ -86,6 +86,12 @@ def answer_not_found(request: HttpRequest, exception: Exception | None = None) -
     return _answer(request, HTTPStatus.NOT_FOUND, "not_found", "Nothing is served under this address.")
 
 
+def answer_length_required(request: HttpRequest) -> JsonResponse:
+    """Answer a body sent without its length."""
+    detail = "The body came in chunks, without its length. Send it with the header Content-Length."
+    return _answer(request, HTTPStatus.LENGTH_REQUIRED, "length_required", detail)
+
+
 def answer_server_error(request: HttpRequest) -> JsonResponse:
     """Answer after an unexpected error; what it was stands in the server's log under the request id."""
     detail = "Something went wrong here. The server's log names the request id."

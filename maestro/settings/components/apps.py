@@ -27,6 +27,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "maestro.core.rest.request_id.RequestIdMiddleware",
     "accounts.audit.middleware.ApiRequestMiddleware",
+    "maestro.core.rest.chunked.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
