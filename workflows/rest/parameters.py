@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from rest_framework import exceptions
@@ -14,6 +16,27 @@ from workflows.definition.problems import Problem
 from workflows.definition.values import text_fault
 from workflows.filters import RunFilter
 from workflows.runs.statuses import RunStatus
+
+
+def _described(name: str, kind: OpenApiTypes, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, description=description)
+
+
+# How the OpenAPI document describes the parameters below.
+OF_PAGES = [
+    _described("limit", OpenApiTypes.INT, "Results per page, at most 200."),
+    _described("cursor", OpenApiTypes.STR, "Taken from `next` or `previous`."),
+]
+OF_CANVAS = [_described("version", OpenApiTypes.INT, "Version number; default: the active one.")]
+OF_RUNS = [
+    _described("status", OpenApiTypes.STR, "Only runs in this status."),
+    _described("workflow", OpenApiTypes.STR, "Only runs of the workflow of this name or id."),
+    _described("created_after", OpenApiTypes.DATETIME, "Only runs created later."),
+    _described("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
+    *OF_PAGES,
+]
+OF_TASKS = [_described("task_key", OpenApiTypes.STR, "Only this task."), *OF_PAGES]
+OF_LOG_LINES = [_described("after", OpenApiTypes.INT, "Only lines after the one of this id."), *OF_TASKS]
 
 
 class NoParameters(BaseModel):

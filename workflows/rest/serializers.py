@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rest_framework import exceptions, serializers
+from rest_framework.request import Request
 
 from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
@@ -42,6 +43,13 @@ class DefinitionInput(StrictInput):
     """A definition, as an object or as YAML or JSON text."""
 
     definition = serializers.JSONField(help_text="The definition: an object, or its YAML or JSON text.")
+
+    @classmethod
+    def posted(cls, request: Request) -> DefinitionInput:
+        """Return the definition in a body; an empty one, which the framework does not parse, is an empty document."""
+        given = cls(data=request.data if request.stream is not None else {"definition": ""})
+        given.is_valid(raise_exception=True)
+        return given
 
     def document(self) -> Document:
         """Return the posted definition as a document. Raises `DefinitionInvalid` where its text cannot be read."""

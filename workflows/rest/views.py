@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.pagination import BasePagination
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,6 +19,7 @@ from maestro.core.rest.pagination import (
     NewestFirstPagination,
     NewestNumberPagination,
     OldestFirstPagination,
+    answer_page,
 )
 from maestro.core.rest.parsers import YAML_PARSERS, StrictJSONParser
 from workflows.catalog import selectors as catalog
@@ -28,44 +27,8 @@ from workflows.catalog import services as catalog_services
 from workflows.compiler import sketch
 from workflows.definition.problems import DefinitionInvalid
 from workflows.errors import DefinitionRefused
-from workflows.rest import serializers
-from workflows.rest.parameters import (
-    LogParameters,
-    NoParameters,
-    PageParameters,
-    RunParameters,
-    TaskParameters,
-    VersionParameters,
-    query,
-)
+from workflows.rest import parameters, serializers
 from workflows.runs import selectors, services
-
-
-def _parameter(name: str, kind: OpenApiTypes, description: str) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, description=description)
-
-
-_LIMIT = _parameter("limit", OpenApiTypes.INT, "Results per page, at most 200.")
-_CURSOR = _parameter("cursor", OpenApiTypes.STR, "Taken from `next` or `previous`.")
-_TASK_KEY = _parameter("task_key", OpenApiTypes.STR, "Only this task.")
-_VERSION = _parameter("version", OpenApiTypes.INT, "Version number; default: the active one.")
-_PAGED = [_LIMIT, _CURSOR]
-
-
-def _page(
-    view: APIView, request: Request, paginator: BasePagination, rows: Any, serializer: Any, **context: Any
-) -> Response:
-    """Answer one page of a list."""
-    page = paginator.paginate_queryset(rows, request, view=view)
-    answer: Response = paginator.get_paginated_response(serializer(page, many=True, context=context).data)
-    return answer
-
-
-def _posted_definition(request: Request) -> serializers.DefinitionInput:
-    """Return the definition in a body; the framework parses no empty one, which is an empty YAML document."""
-    given = serializers.DefinitionInput(data=request.data if request.stream is not None else {"definition": ""})
-    given.is_valid(raise_exception=True)
-    return given
 
 
 class WorkflowListView(APIView):
@@ -75,14 +38,14 @@ class WorkflowListView(APIView):
 
     @extend_schema(
         operation_id="list_workflows",
-        parameters=_PAGED,
+        parameters=parameters.OF_PAGES,
         responses={200: page_of(serializers.WorkflowOutput), **refusals(422)},
     )
     def get(self, request: Request) -> Response:
         """List the workflows in use, by name."""
-        query(PageParameters, request)
+        parameters.query(parameters.PageParameters, request)
         rows = catalog.list_workflows(actor=actor_of(request))
-        return _page(self, request, ByNamePagination(), rows, serializers.WorkflowOutput)
+        return answer_page(self, request, ByNamePagination(), rows, serializers.WorkflowOutput)
 
     @extend_schema(
         operation_id="apply_workflow",
@@ -94,7 +57,7 @@ class WorkflowListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Apply a definition: 201 makes a new version, 200 found its content unchanged or re-activated it."""
-        given = _posted_definition(request)
+        given = serializers.DefinitionInput.posted(request)
         try:
             document = given.document()
         except DefinitionInvalid as error:
@@ -117,7 +80,7 @@ class WorkflowValidationView(APIView):
     )
     def post(self, request: Request) -> Response:
         """List everything wrong with a definition."""
-        given = _posted_definition(request)
+        given = serializers.DefinitionInput.posted(request)
         try:
             problems = catalog_services.find_problems(actor=actor_of(request), document=given.document())
         except DefinitionInvalid as error:
@@ -132,7 +95,7 @@ class WorkflowView(APIView):
     @extend_schema(operation_id="get_workflow", responses={200: serializers.WorkflowOutput, **refusals(404, 422)})
     def get(self, request: Request, reference: str) -> Response:
         """Show a workflow, by id or name."""
-        query(NoParameters, request)
+        parameters.query(parameters.NoParameters, request)
         workflow = catalog.get_workflow(actor=actor_of(request), reference=reference)
         return Response(serializers.WorkflowOutput(workflow).data)
 
@@ -142,17 +105,19 @@ class WorkflowVersionListView(APIView):
 
     @extend_schema(
         operation_id="list_workflow_versions",
-        parameters=_PAGED,
+        parameters=parameters.OF_PAGES,
         responses={200: page_of(serializers.VersionOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, reference: str) -> Response:
         """List a workflow's versions, newest first."""
         actor = actor_of(request)
-        query(PageParameters, request)
+        parameters.query(parameters.PageParameters, request)
         workflow = catalog.get_workflow(actor=actor, reference=reference)
         rows = catalog.list_versions(actor=actor, workflow=workflow)
         active = workflow.active_version_id
-        return _page(self, request, NewestNumberPagination(), rows, serializers.VersionOutput, active_version_id=active)
+        return answer_page(
+            self, request, NewestNumberPagination(), rows, serializers.VersionOutput, active_version_id=active
+        )
 
 
 class WorkflowCanvasView(APIView):
@@ -160,14 +125,14 @@ class WorkflowCanvasView(APIView):
 
     @extend_schema(
         operation_id="get_workflow_canvas",
-        parameters=[_VERSION],
+        parameters=parameters.OF_CANVAS,
         responses={200: serializers.CanvasOutput, **refusals(404, 422)},
     )
     def get(self, request: Request, reference: str) -> Response:
         """Show the Celery canvas a version compiles to, and where a task ends in `advance` and why."""
         actor = actor_of(request)
         workflow = catalog.get_workflow(actor=actor, reference=reference)
-        wanted = query(VersionParameters, request)
+        wanted = parameters.query(parameters.VersionParameters, request)
         version = catalog.get_version(actor=actor, workflow=workflow, number=wanted.version)
         drawn = sketch.sketch_plan(catalog.get_plan(version))
         answer = {
@@ -233,19 +198,14 @@ class RunListView(APIView):
 
     @extend_schema(
         operation_id="list_runs",
-        parameters=[
-            _parameter("status", OpenApiTypes.STR, "Only runs in this status."),
-            _parameter("workflow", OpenApiTypes.STR, "Only runs of the workflow of this name or id."),
-            _parameter("created_after", OpenApiTypes.DATETIME, "Only runs created later."),
-            _parameter("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
-            *_PAGED,
-        ],
+        parameters=parameters.OF_RUNS,
         responses={200: page_of(serializers.RunOutput), **refusals(422)},
     )
     def get(self, request: Request) -> Response:
         """List runs, newest first."""
-        rows = query(RunParameters, request).as_filter().apply(selectors.list_runs(actor=actor_of(request)))
-        return _page(self, request, NewestFirstPagination(), rows, serializers.RunOutput)
+        wanted = parameters.query(parameters.RunParameters, request)
+        rows = wanted.as_filter().apply(selectors.list_runs(actor=actor_of(request)))
+        return answer_page(self, request, NewestFirstPagination(), rows, serializers.RunOutput)
 
 
 class RunView(APIView):
@@ -254,7 +214,7 @@ class RunView(APIView):
     @extend_schema(operation_id="get_run", responses={200: serializers.RunOutput, **refusals(404, 422)})
     def get(self, request: Request, run_id: UUID) -> Response:
         """Show a run."""
-        query(NoParameters, request)
+        parameters.query(parameters.NoParameters, request)
         return Response(serializers.RunOutput(selectors.get_run(actor=actor_of(request), run_id=run_id)).data)
 
 
@@ -274,17 +234,17 @@ class TaskExecutionListView(APIView):
 
     @extend_schema(
         operation_id="list_task_executions",
-        parameters=[_TASK_KEY, *_PAGED],
+        parameters=parameters.OF_TASKS,
         responses={200: page_of(serializers.TaskExecutionOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         """List the tasks of a run in topological order; with `task_key`, that task and its items."""
         actor = actor_of(request)
-        wanted = query(TaskParameters, request)
+        wanted = parameters.query(parameters.TaskParameters, request)
         run = selectors.get_run(actor=actor, run_id=run_id)
         rows = selectors.list_task_executions(actor=actor, run=run, task_key=wanted.task_key)
         paginator = ByPositionPagination() if wanted.task_key is None else OldestFirstPagination()
-        return _page(self, request, paginator, rows, serializers.TaskExecutionOutput)
+        return answer_page(self, request, paginator, rows, serializers.TaskExecutionOutput)
 
 
 class RunLogView(APIView):
@@ -292,18 +252,18 @@ class RunLogView(APIView):
 
     @extend_schema(
         operation_id="list_log_lines",
-        parameters=[_TASK_KEY, _parameter("after", OpenApiTypes.INT, "Only lines after the one of this id."), *_PAGED],
+        parameters=parameters.OF_LOG_LINES,
         responses={200: page_of(serializers.LogLineOutput), **refusals(404, 422)},
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         """List log lines in the order they were written."""
         actor = actor_of(request)
-        wanted = query(LogParameters, request)
+        wanted = parameters.query(parameters.LogParameters, request)
         run = selectors.get_run(actor=actor, run_id=run_id)
         rows = selectors.list_log_lines(actor=actor, run=run, task_key=wanted.task_key)
         if wanted.after is not None:
             rows = rows.filter(id__gt=wanted.after)
-        return _page(self, request, OldestFirstPagination(), rows, serializers.LogLineOutput)
+        return answer_page(self, request, OldestFirstPagination(), rows, serializers.LogLineOutput)
 
 
 class KindListView(APIView):
@@ -312,7 +272,7 @@ class KindListView(APIView):
     @extend_schema(operation_id="list_kinds", responses={200: page_of(serializers.KindOutput), **refusals(422)})
     def get(self, request: Request) -> Response:
         """List what `uses:` may name, with the options of each."""
-        query(NoParameters, request)
+        parameters.query(parameters.NoParameters, request)
         rows = [
             {"kind": kind, "summary": executor.summary, "options_schema": executor.Options.model_json_schema()}
             for kind, executor in sorted(registry.installed_kinds().items())

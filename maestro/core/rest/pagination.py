@@ -6,8 +6,10 @@ import datetime
 from typing import Any
 
 from rest_framework import exceptions
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import BasePagination, CursorPagination
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 _BAD_CURSOR = {"cursor": ["This is no cursor of this list. Take it from `next` or `previous` of an answer."]}
 
@@ -66,3 +68,12 @@ class ByPositionPagination(OldestFirstPagination):
     """In topological order."""
 
     ordering = ("position", "id")
+
+
+def answer_page(
+    view: APIView, request: Request, paginator: BasePagination, rows: Any, serializer: Any, **context: Any
+) -> Response:
+    """Answer one page of a list."""
+    page = paginator.paginate_queryset(rows, request, view=view)
+    answer: Response = paginator.get_paginated_response(serializer(page, many=True, context=context).data)
+    return answer
