@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 import click
@@ -54,9 +54,21 @@ class RunId(click.ParamType[str]):
 
 
 class WholeNumber(click.IntRange):
-    """A number within bounds, called what a person calls it in messages."""
+    """A whole number within bounds; a wrong one is answered with what is wanted."""
 
     name = "whole number"
+
+    def __init__(self, least: int, most: int | None = None, *, wanted: str = "whole number") -> None:
+        super().__init__(least, most)
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        self._wanted = f"{wanted}: give a number {bounds}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"'{text.one_line(value)}' is no {self._wanted}.", param, ctx)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -6,30 +6,15 @@ import datetime
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from maestro.cli import failures, output, text
-from maestro.cli.options import json_option
+from maestro.cli import failures, output
+from maestro.cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from maestro.embedded.record import ProcessRecord, StackRecord
-
-
-class Number(click.IntRange):
-    """A whole number within bounds; a wrong one is answered with what is wanted."""
-
-    def __init__(self, wanted: str, least: int, most: int) -> None:
-        super().__init__(least, most)
-        self._wanted = f"{wanted}: give a number from {least} to {most}"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the number."""
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"'{text.one_line(value)}' is no {self._wanted}.", param, ctx)
 
 
 HOME_OPTION = click.option(
@@ -41,7 +26,7 @@ HOME_OPTION = click.option(
     type=click.Path(readable=False, path_type=Path),
     help="Directory of this stack: data, passwords, log.",
 )
-PORT = Number("port", 1, 65535)
+PORT = WholeNumber(1, 65535, wanted="port")
 
 
 @click.command()
@@ -67,7 +52,7 @@ PORT = Number("port", 1, 65535)
 @click.option(
     "--concurrency",
     envvar="MAESTRO_CONCURRENCY",
-    type=Number("number of tasks", 1, 1000),
+    type=WholeNumber(1, 1000, wanted="number of tasks"),
     show_envvar=True,
     help="How many tasks run at a time.  [default: number of cores, at least 2]",
 )

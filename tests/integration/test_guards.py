@@ -432,14 +432,14 @@ def test_row_that_changes_while_it_is_looked_for_is_not_sent_again(actor, connec
 
 def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connection, broker, sent):
     run = start_run(actor, {"a": ""})
-    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, priority=6)
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, queue="elsewhere", priority=6)
     waiting = json.dumps({"headers": {"queued_at": "2019-01-01T00:00:00.000000Z"}})
     sent.clear()
 
-    broker.lpush("maestro\x06\x166", waiting)
+    broker.lpush("elsewhere\x06\x166", waiting)
     lost_messages.resend_lost(connection)
     while_it_may_wait = list(sent)
-    broker.delete("maestro\x06\x166")
+    broker.delete("elsewhere\x06\x166")
     lost_messages.resend_lost(connection)
 
     assert (while_it_may_wait, sent) == ([], ["a"])

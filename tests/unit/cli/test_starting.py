@@ -127,7 +127,7 @@ def test_refused_inputs_are_listed(api: FakeApi, maestro: Maestro):
         (("flow.yaml", "--version", "2"), "--version goes with a workflow's NAME"),
         (("-", "--inputs-file", "-"), "Standard input can be the definition or the inputs, not both."),
         (("flights", "--version", "0"), "'--version'"),
-        (("flights", "--version", "x"), "'x' is not a valid whole number."),
+        (("flights", "--version", "x"), "'x' is no whole number: give a number of at least 1."),
         (("flights", "-i", "limit=1", "-i", "limit=2"), "Input 'limit' is given twice; give it once."),
         ((), "Missing argument 'NAME|FILE'"),
     ],
