@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from accounts.actor import Actor
+from maestro.core import sql
 from tests.benchmarks import raw
 from tests.builders import definition
 from workflows.catalog import services as catalog
@@ -34,6 +35,12 @@ class Workload:
     """Returns seconds."""
 
 
+_IS_OPEN = """
+SELECT EXISTS (SELECT FROM workflow_runs WHERE id = %s AND finished_at IS NULL)
+    OR EXISTS (SELECT FROM workflow_runs WHERE workflow_id = %s AND status IN ('running', 'pending'))
+"""
+
+
 def _diamond():
     middle = [f"m{i}" for i in range(8)]
     return {"source": "", **dict.fromkeys(middle, "source"), "join": " ".join(middle)}
@@ -56,7 +63,8 @@ def _maestro(tasks, count):
         started = time.perf_counter()
         ids = [runs.start_run(actor=actor, reference=reference, inputs={}).id for _ in range(count)]
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while WorkflowRun.objects.filter(id__in=ids, finished_at=None).exists():
+        # Cheap, as the other side's: watching is not what is measured.
+        while sql.engine_connection().execute(_IS_OPEN, (ids[-1], workflow.id)).fetchone()[0]:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{count} runs did not end within {PATIENCE_SECONDS} s")
             time.sleep(POLL_SECONDS)

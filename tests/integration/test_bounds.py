@@ -5,6 +5,7 @@
 
 import json
 import threading
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from workflows.dispatch import lost_messages, recovery
+from workflows.dispatch import advance, claim, finalise, lost_messages, recovery
 from workflows.models import TaskExecution
 
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -184,6 +185,22 @@ def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
 
     many = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
     assert all(after < before + 200 for before, after in zip(few, many, strict=True)), (few, many)
+
+
+def test_claim_and_advance_find_their_rows_among_many_runs_and_tasks(actor, connection, waiting_runs):
+    waiting_runs(2000)
+    run = start_run(actor, {"s": "", **{f"t{i}": "s" for i in range(500)}}, name="many-tasks")
+    task = {"run_id": run.id, "organization_id": run.organization_id, "task_key": "s", "map_index": None}
+    holder = {"generation": 0, "token": uuid4(), "worker": "", "worker_id": None, "message_id": ""}
+    advancing = {"run_id": run.id, "task_keys": ["t1", "t2"]}
+
+    read = [
+        pages(connection, claim._CLAIM_TASK, task | holder),
+        pages(connection, finalise._HAS_OPEN_TASKS, task),
+        pages(connection, advance._DECIDE, advancing),
+    ]
+
+    assert max(read) < 60, read
 
 
 def pages(connection, statement, parameters):

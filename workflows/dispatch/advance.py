@@ -19,13 +19,14 @@ from workflows.runs import joins
 from workflows.runs.statuses import TaskStatus
 
 # Guard, re-checked under the row lock: status, hold, and the generation that was judged: a rerun that commits in
-# between changes it also on rows that stay pending. The join is judged on the snapshot of `judged`.
+# between changes it also on rows that stay pending. The join is judged on the snapshot of `judged`. `status || ''`
+# keeps the planner to the rows' keys: by an index on the status it would read all pending tasks.
 _DECIDE = f"""
 WITH judged AS MATERIALIZED (
     SELECT t.id, t.generation, {joins.DECISION} AS decision
     FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
     WHERE t.run_id = %(run_id)s AND t.task_key = ANY (%(task_keys)s) AND t.map_index IS NULL
-      AND t.status = 'pending' AND t.hold = 0 AND {joins.MAY_BE_DECIDED}
+      AND t.status || '' = 'pending' AND t.hold = 0 AND {joins.MAY_BE_DECIDED}
 )
 UPDATE task_executions AS c
 SET status = CASE j.decision WHEN 'run' THEN 'queued' ELSE 'skipped' END,
@@ -34,7 +35,7 @@ SET status = CASE j.decision WHEN 'run' THEN 'queued' ELSE 'skipped' END,
     finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
 FROM judged j
 WHERE c.id = j.id AND j.decision IS NOT NULL
-  AND c.status = 'pending' AND c.hold = 0 AND c.generation = j.generation
+  AND c.status || '' = 'pending' AND c.hold = 0 AND c.generation = j.generation
 RETURNING c.id, c.task_key, c.status, c.generation, c.queued_at
 """
 

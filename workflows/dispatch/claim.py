@@ -17,7 +17,8 @@ from workflows.runs.statuses import TaskStatus
 
 # Guard, re-checked under the row lock: status, hold and generation, all columns of this row. The join is judged on the
 # statement's snapshot: within a generation a decision never changes, so an old snapshot can only be too careful. The
-# commit may be asynchronous: a lost claim is a repeat.
+# commit may be asynchronous: a lost claim is a repeat. `status || ''` keeps the planner to the rows' keys: by an index
+# on the status it would read all running runs, or all open tasks of the run.
 _CLAIM = """
 UPDATE task_executions AS c
 SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
@@ -35,8 +36,8 @@ FROM (
     WHERE t.run_id = %(run_id)s AND t.organization_id = %(organization_id)s
       AND t.task_key = %(task_key)s AND {map_index}
 ) j, workflow_runs r, (SELECT set_config('synchronous_commit', 'off', true)) quick
-WHERE c.id = j.id AND r.id = c.run_id AND r.status = 'running'
-  AND c.status IN ('pending', 'queued') AND c.hold = 0 AND c.generation = %(generation)s
+WHERE c.id = j.id AND r.id = %(run_id)s AND r.status || '' = 'running'
+  AND c.status || '' IN ('pending', 'queued') AND c.hold = 0 AND c.generation = %(generation)s
   AND j.decision IS NOT NULL
 RETURNING {columns}
 """

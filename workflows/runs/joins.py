@@ -26,11 +26,12 @@ COUNT_NEEDS = """
     WHERE u.run_id = t.run_id AND u.task_key = ANY (t.needs) AND u.map_index IS NULL
 """
 # The count visits every need; this finds an open one in a few steps, so that a wide join costs its last finisher only.
+# `status || ''` keeps the planner to the needs themselves: by an index on the status it would read all open tasks.
 MAY_BE_DECIDED = """
     (t.run_if IN ('any_succeeded', 'any_failed') OR NOT EXISTS (
         SELECT FROM task_executions o
         WHERE o.run_id = t.run_id AND o.task_key = ANY (t.needs) AND o.map_index IS NULL
-          AND o.status IN ('pending', 'queued', 'running', 'waiting')
+          AND o.status || '' IN ('pending', 'queued', 'running', 'waiting')
     ))
 """
 DECISION = """
