@@ -51,6 +51,41 @@ def start_run(actor: Actor, tasks, *, given=None, **more) -> WorkflowRun:
     return runs.start_run(actor=actor, reference=str(workflow.id), inputs=given or {})
 
 
+def make_waiting_runs(connection, actor: Actor, count: int) -> None:
+    """Make runs in which one task waits for a signal and nine wait for that task."""
+    template = start_run(actor, {"a": "", **{f"b{number}": "a" for number in range(9)}}, name="waiting")
+    parameters = {"template": template.id, "count": count}
+    with connection.transaction():
+        for statement in _COPY_AS_WAITING:
+            connection.execute(statement, parameters)
+    connection.execute("ANALYZE task_executions")
+    connection.execute("ANALYZE workflow_runs")
+
+
+_COPY_AS_WAITING = (
+    "UPDATE task_executions SET status = 'waiting', reason = 'signal' WHERE run_id = %(template)s AND task_key = 'a'",
+    """
+    WITH made AS (
+        INSERT INTO workflow_runs (
+            id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status,
+            reason, hold, inputs, error_message, created_at, started_at
+        )
+        SELECT gen_random_uuid(), organization_id, environment_id, workflow_id, workflow_version_id, user_id,
+               trigger_type, status, reason, hold, inputs, error_message, created_at, started_at
+        FROM workflow_runs CROSS JOIN generate_series(1, %(count)s) WHERE id = %(template)s
+        RETURNING id
+    )
+    INSERT INTO task_executions (
+        run_id, organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries,
+        platform_failures, generation, hold, worker, queue, priority, error_code, error_message, created_at
+    )
+    SELECT made.id, organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries,
+           platform_failures, generation, hold, worker, queue, priority, error_code, error_message, created_at
+    FROM made CROSS JOIN task_executions t WHERE t.run_id = %(template)s
+    """,
+)
+
+
 def wait_for_end(run_id: UUID, seconds: float = 30) -> WorkflowRun:
     """Wait until a run is over; fail with its tasks when it does not end."""
     deadline = time.monotonic() + seconds

@@ -17,12 +17,14 @@ import redis
 # First: it chooses the servers' ports and sets Django up.
 from tests.conftest import HOME, POSTGRES_PORT, VALKEY_PORT
 
+from tests.benchmarks.tick import measure_tick  # isort: skip
 from tests.benchmarks.workloads import workloads  # isort: skip
 from tests.builders import make_actor  # isort: skip
 from tests.servers import Servers  # isort: skip
 
 ROOT = Path(__file__).parents[2]
 REPEATS = {"W4": 20}
+WAITING_RUNS = 10_000
 
 
 def main():
@@ -30,7 +32,7 @@ def main():
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each workload (default 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the workloads; 0.1 for a quick look")
-    parser.add_argument("--only", default="", help="names of workloads to run, such as W1,W4")
+    parser.add_argument("--only", default="", help="names of what to measure, such as W1,W4,tick")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     arguments = parser.parse_args()
     servers = Servers(HOME, postgres_port=POSTGRES_PORT, valkey_port=VALKEY_PORT)
@@ -88,9 +90,12 @@ def _measure_all(arguments, workers):
             }
         )
         print(f"{workload.name} done", file=sys.stderr)
+    waiting = int(WAITING_RUNS * arguments.scale)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "rows": rows,
+        "waiting_runs": waiting,
+        "tick": measure_tick(actor, waiting) if not only or "tick" in only else [],
     }
 
 
@@ -126,6 +131,13 @@ def _table(result):
         ratio = theirs["seconds"] / ours["seconds"]
         title = f"{row['name'].partition(' ')[0]} {row['title']}"
         lines.append(f"{title:<34}{shown[0]:>20}{shown[1]:>20}{ratio:>8.2f}{cpu:>16}{size:>16}")
+    if result["tick"]:
+        lines += [
+            "",
+            f"{'duty of the tick':<34}{'alone':>20}   beside {result['waiting_runs']:,} waiting runs of 10 tasks",
+        ]
+    for duty in result["tick"]:
+        lines.append(f"{duty['name']:<34}{duty['without'] * 1000:>17.1f} ms{duty['with'] * 1000:>17.1f} ms")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from psycopg.rows import tuple_row
 
-from tests.builders import start_run, wait_for_end
+from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.dispatch import advance, claim, finalise, lost_messages, recovery
 from workflows.models import TaskExecution
@@ -138,38 +138,8 @@ def memory_of(running):
 
 @pytest.fixture
 def waiting_runs(actor, connection):
-    """Makes runs that wait: one task for a signal, nine for that task."""
-    template = start_run(actor, {"a": "", **{f"b{i}": "a" for i in range(9)}})
-    connection.execute(
-        "UPDATE task_executions SET status = 'waiting', reason = 'signal' WHERE run_id = %s AND task_key = 'a'",
-        (template.id,),
-    )
-    run_columns = "organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, "
-    run_columns += "reason, hold, inputs, error_message, created_at, started_at"
-    task_columns = "organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries, "
-    task_columns += (
-        "platform_failures, generation, hold, worker, queue, priority, error_code, error_message, created_at"
-    )
-
-    def make(count):
-        with connection.transaction():
-            connection.execute("CREATE TEMP TABLE made (id uuid) ON COMMIT DROP")
-            connection.execute("INSERT INTO made SELECT gen_random_uuid() FROM generate_series(1, %s)", (count,))
-            connection.execute(
-                f"INSERT INTO workflow_runs (id, {run_columns})"
-                f" SELECT made.id, r.{run_columns.replace(', ', ', r.')} FROM made, workflow_runs r WHERE r.id = %s",
-                (template.id,),
-            )
-            connection.execute(
-                f"INSERT INTO task_executions (run_id, {task_columns})"
-                f" SELECT made.id, t.{task_columns.replace(', ', ', t.')} FROM made, task_executions t"
-                " WHERE t.run_id = %s",
-                (template.id,),
-            )
-        connection.execute("ANALYZE task_executions")
-        connection.execute("ANALYZE workflow_runs")
-
-    yield make
+    """Makes runs that wait, and removes them afterwards."""
+    yield lambda count: make_waiting_runs(connection, actor, count)
     for table in ("task_executions", "workflow_runs"):
         connection.execute(f"DELETE FROM {table} WHERE organization_id = %s", (actor.organization_id,))
         connection.execute(f"ANALYZE {table}")
