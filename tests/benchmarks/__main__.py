@@ -33,7 +33,9 @@ def main():
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each workload (default 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the workloads; 0.1 for a quick look")
     parser.add_argument("--only", default="", help="names of what to measure, such as W1,W4,tick")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "build" / "bench.json", help="where to write the result (%(default)s)"
+    )
     arguments = parser.parse_args()
     servers = Servers(HOME, postgres_port=POSTGRES_PORT, valkey_port=VALKEY_PORT)
     servers.start()
@@ -48,8 +50,9 @@ def main():
                 worker.wait(30)
             servers.stop()
     print(_table(result))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nWritten to {arguments.json}")
 
 
 def _worker(application, name, logs):

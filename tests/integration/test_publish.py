@@ -12,6 +12,7 @@ from kombu import Connection
 from maestro.core import sql
 from tests.builders import start_run
 from tests.integration.schedules import ref
+from workflows.compiler.canvas import SEND_QUEUED
 from workflows.dispatch import advance, broker, lost_messages, publish
 from workflows.dispatch.broker import BrokerAway
 from workflows.models import TaskExecution
@@ -98,7 +99,7 @@ def test_many_first_tasks_are_dated_when_they_are_sent(actor, connection, unread
 
     publish.publish_queued(connection, ref(run), advance.version_of_run(connection, run.id))
 
-    assert asks_to_send["task"] == publish.SEND_QUEUED
+    assert asks_to_send["task"] == SEND_QUEUED
     dates = {row.task_key: row.queued_at for row in TaskExecution.objects.filter(run_id=run.id)}
     assert min(dates.values()).year > 2020
     sent = {headers["id"].split(".")[1]: headers["queued_at"] for headers in unread()[:-1]}

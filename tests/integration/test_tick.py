@@ -1,10 +1,20 @@
-"""The tick: duties that fail, and duties the server ends for another's sake."""
+"""The tick: duties that fail, duties the server ends for another's sake, and duties that two beats do at once."""
+
+import threading
+from collections import Counter
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from workflows.dispatch import tick
+from tests.builders import start_run, statuses
+from tests.integration.schedules import connect, do, take
+from workflows.dispatch import leases, lost_messages, recovery, tick
+from workflows.dispatch.broker import QueueView
 from workflows.dispatch.tick import VICTIM_TRIES, Duty
+from workflows.models import TaskExecution
+
+LONG_AGO = "2020-01-01T00:00:00Z"
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -53,3 +63,58 @@ def test_duty_that_fails_otherwise_keeps_its_connection():
     tick._do(failing)
 
     assert calls[0] is calls[1]
+
+
+def lose_messages(connection, run):
+    """Nobody sends what is queued."""
+    TaskExecution.objects.filter(run_id=run.id, status="queued").update(queued_at=LONG_AGO)
+
+
+def lose_workers(connection, run):
+    """All first tasks run on a worker nobody knows."""
+    for key in statuses(run.id):
+        if key.startswith("a"):
+            take(connection, run, key)
+    TaskExecution.objects.filter(run_id=run.id, status="running").update(claim_worker_id=uuid4())
+
+
+def lose_wake_ups(connection, run):
+    """All first tasks ended, and nobody looked at what follows."""
+    for key in statuses(run.id):
+        if key.startswith("a"):
+            do(connection, run, key)
+    TaskExecution.objects.filter(run_id=run.id, status="succeeded").update(finished_at=LONG_AGO)
+
+
+@pytest.mark.parametrize(
+    ("lose", "duty", "prefix"),
+    [
+        (lose_messages, lost_messages.resend_lost, "a"),
+        (lose_workers, leases.take_back_lost, "a"),
+        (lose_wake_ups, lambda connection: recovery.ReadySweep().recover(connection), "b"),
+    ],
+    ids=["lost messages", "lost workers", "lost wake-ups"],
+)
+def test_two_beats_at_once_send_each_task_once(actor, connection, sent, monkeypatch, lose, duty, prefix):
+    view = QueueView(is_empty=True, head_queued_at=None)
+    for module in (lost_messages, recovery):
+        monkeypatch.setattr(module, "look_at_queue", lambda *_: view)
+    run = start_run(actor, {f"a{i}": "" for i in range(40)} | {f"b{i}": f"a{i}" for i in range(40)})
+    lose(connection, run)
+    sent.clear()
+    together = threading.Barrier(2)
+
+    def beat():
+        with connect() as own:
+            together.wait()
+            for _ in range(3):
+                duty(own)
+
+    beats = [threading.Thread(target=beat) for _ in range(2)]
+    for one in beats:
+        one.start()
+    for one in beats:
+        one.join()
+
+    counted = Counter(key for key in sent if key.startswith(prefix))
+    assert counted == {f"{prefix}{i}": 1 for i in range(40)}

@@ -20,6 +20,7 @@ from workflows.compiler.plan import ExecutionPlan
 from workflows.compiler.shape import Fork, Step, Stretch
 
 EXECUTE = "workflows.dispatch.execute"
+SEND_QUEUED = "workflows.dispatch.send_queued"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -68,6 +69,12 @@ def compile_alone(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Sig
     Their fork may already have a chord, whose body never fires a second time.
     """
     return _signature(plan, scope, position)
+
+
+def ask_to_send_queued(run_id: UUID, organization_id: UUID) -> Signature:
+    """Make the message by which a worker sends all queued tasks of a run."""
+    kwargs = {"run_id": str(run_id), "organization_id": str(organization_id)}
+    return signature(SEND_QUEUED, kwargs=kwargs, immutable=True)
 
 
 def _compile_siblings(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from celery import Signature, signals, signature
+from celery import Signature, signals
 from psycopg.rows import class_row
 
 from maestro.core import sql
@@ -23,7 +23,6 @@ from workflows.dispatch import broker
 
 logger = logging.getLogger(__name__)
 
-SEND_QUEUED = "workflows.dispatch.send_queued"
 # A run with more ready tasks at its start has a worker send them: each send takes about half a millisecond of the
 # request.
 MAX_SENT_AT_START = 50
@@ -86,8 +85,7 @@ def publish_start(run: RunRef, version: CompiledVersion, ready: Sequence[Ready])
     if len(ready) <= MAX_SENT_AT_START:
         publish(run, version, ready)
         return
-    kwargs = {"run_id": str(run.run_id), "organization_id": str(run.organization_id)}
-    _send(signature(SEND_QUEUED, kwargs=kwargs, immutable=True), ready[0].queued_at)
+    _send(canvas.ask_to_send_queued(run.run_id, run.organization_id), ready[0].queued_at)
 
 
 def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVersion) -> None:

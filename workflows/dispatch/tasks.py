@@ -10,10 +10,10 @@ from celery.exceptions import Reject
 
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
-from workflows.compiler.canvas import EXECUTE
+from workflows.compiler.canvas import EXECUTE, SEND_QUEUED
 from workflows.dispatch import advance, execution, publish
 from workflows.dispatch.messages import Holder, TaskRef
-from workflows.dispatch.publish import SEND_QUEUED, RunRef
+from workflows.dispatch.publish import RunRef
 
 
 @shared_task(bind=True, name=EXECUTE, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
