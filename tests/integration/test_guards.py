@@ -5,8 +5,10 @@ import json
 from collections import OrderedDict
 from uuid import uuid4
 
+import psycopg
 import pytest
 from celery import chord
+from celery.exceptions import Reject
 from django.db import connections
 from django.utils import timezone
 
@@ -28,7 +30,7 @@ from tests.integration.schedules import (
 from workflows.catalog import cache
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope, make_message_id
-from workflows.dispatch import advance, claim, execution, finalise, finish, leases, lost_messages, recovery
+from workflows.dispatch import advance, claim, execution, finalise, finish, leases, lost_messages, recovery, tasks
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
@@ -621,6 +623,39 @@ def test_first_tasks_are_recovered_too(actor, connection, queue):
     recovery.ReadySweep().recover(connection)
 
     assert statuses(run.id) == {"a": "queued"}
+
+
+def test_message_goes_back_to_the_broker_when_the_database_stays_away(monkeypatch):
+    def stay_away(*_, **__):
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(execution, "execute_task", stay_away)
+
+    with pytest.raises(Reject) as refused:
+        tasks.execute(run_id=str(uuid4()), organization_id=str(uuid4()), tasks=[["a", None, 0]])
+
+    assert refused.value.requeue
+
+
+def test_claim_made_after_the_worker_was_given_up_is_its_new_incarnations(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    old, new = uuid4(), uuid4()
+    incarnations = iter([old, new])
+    monkeypatch.setattr(claim, "get_incarnation", lambda: next(incarnations))
+    written = claim.claim
+    calls = []
+
+    def lose_the_connection_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise psycopg.OperationalError("away")
+        return written(*arguments)
+
+    monkeypatch.setattr(claim, "claim", lose_the_connection_first)
+
+    claim.claim_surely(task_of(run, "a"), Holder(worker="test", worker_id=old))
+
+    assert row(run, "a").claim_worker_id == new
 
 
 def test_claim_of_an_earlier_generation_is_not_found_again(actor, connection):
