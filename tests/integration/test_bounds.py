@@ -127,7 +127,8 @@ def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, 
         running.stop()
 
     print(f"{shape.__name__}: {size} tasks, {before / 1e6:.1f} MB after two runs, {after / 1e6:.1f} MB after four")
-    assert after - before < 3 * 2_000_000
+    # Whichever child first ends a wide fork then holds its whole header for a moment; half a leaked KB a task is more.
+    assert after - before < 6_000_000 + 1_000 * size
 
 
 def memory_of(running):
