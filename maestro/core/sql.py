@@ -37,6 +37,11 @@ _NETWORK: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
 }
 
+# A connection keeps its plans. Those it makes while the tables are nearly empty read whole tables, and it would read
+# them whole until the server has analysed them, which takes it a minute or more.
+PLANS_DISCARDED_AT_USES = frozenset({100, 1_000, 10_000})
+_uses = 0
+
 # By process id, so that a forked child does not touch its parent's socket.
 _own: dict[int, Connection] = {}
 _lock = threading.Lock()
@@ -61,15 +66,20 @@ def engine_connection() -> Connection:
     The threads of one attempt share it: psycopg lets one statement at a time through. A worker process runs one attempt
     at a time (prefork or solo).
     """
+    global _uses  # noqa: PLW0603 - of the one connection this process has
     with _lock:
         connection = _own.get(os.getpid())
-        if connection is not None and not connection.closed and not connection.broken:
-            return connection
+        _uses += 1
     # Outside the lock, which a fork waits for.
+    if connection is not None and not connection.closed and not connection.broken:
+        if _uses in PLANS_DISCARDED_AT_USES:
+            connection.execute("DISCARD PLANS")
+        return connection
     connection = _connect()
     with _lock:
         _own.clear()
         _own[os.getpid()] = connection
+        _uses = 0
     return connection
 
 
