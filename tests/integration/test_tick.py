@@ -73,7 +73,7 @@ def lose_messages(connection, run):
 def lose_workers(connection, run):
     """All first tasks run on a worker nobody knows."""
     for key in statuses(run.id):
-        if key.startswith("a"):
+        if key.startswith("first"):
             take(connection, run, key)
     TaskExecution.objects.filter(run_id=run.id, status="running").update(claim_worker_id=uuid4())
 
@@ -81,7 +81,7 @@ def lose_workers(connection, run):
 def lose_wake_ups(connection, run):
     """All first tasks ended, and nobody looked at what follows."""
     for key in statuses(run.id):
-        if key.startswith("a"):
+        if key.startswith("first"):
             do(connection, run, key)
     TaskExecution.objects.filter(run_id=run.id, status="succeeded").update(finished_at=LONG_AGO)
 
@@ -89,9 +89,9 @@ def lose_wake_ups(connection, run):
 @pytest.mark.parametrize(
     ("lose", "duty", "prefix"),
     [
-        (lose_messages, lost_messages.resend_lost, "a"),
-        (lose_workers, leases.take_back_lost, "a"),
-        (lose_wake_ups, lambda connection: recovery.ReadySweep().recover(connection), "b"),
+        (lose_messages, lost_messages.resend_lost, "first"),
+        (lose_workers, leases.take_back_lost, "first"),
+        (lose_wake_ups, lambda connection: recovery.ReadySweep().recover(connection), "then"),
     ],
     ids=["lost messages", "lost workers", "lost wake-ups"],
 )
@@ -99,7 +99,7 @@ def test_two_beats_at_once_send_each_task_once(actor, connection, sent, monkeypa
     view = QueueView(is_empty=True, head_queued_at=None)
     for module in (lost_messages, recovery):
         monkeypatch.setattr(module, "look_at_queue", lambda *_: view)
-    run = start_run(actor, {f"a{i}": "" for i in range(40)} | {f"b{i}": f"a{i}" for i in range(40)})
+    run = start_run(actor, {f"first{i}": "" for i in range(40)} | {f"then{i}": f"first{i}" for i in range(40)})
     lose(connection, run)
     sent.clear()
     together = threading.Barrier(2)
