@@ -36,7 +36,7 @@ django.setup()
 def pytest_addoption(parser):
     """Flags for longer runs than the suite's."""
     parser.addoption("--graphs", type=int, default=100, help="random graphs to run through real workers (default 100)")
-    parser.addoption("--tasks", type=int, default=500, help="tasks of the largest runs (default 500)")
+    parser.addoption("--tasks", type=int, default=300, help="tasks of the largest runs (default 300)")
     parser.addoption("--all-faults", action="store_true", help="plant the slow faults at every step, not at a few")
 
 
