@@ -51,6 +51,20 @@ def do(connection, run, key, outcome=SUCCEEDED):
     assert finish.finish(connection, claimed, outcome) is not None
 
 
+def lose_connection_at_first_claim(monkeypatch):
+    """Let the connection die before the first claim is written; return the arguments of every claim."""
+    written, calls = claim.claim, []
+
+    def lose_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return written(*arguments)
+
+    monkeypatch.setattr(claim, "claim", lose_first)
+    return calls
+
+
 def follow(connection, run, key):
     advance.advance_from(connection, ref(run), advance.version_of_run(connection, run.id), [key])
 

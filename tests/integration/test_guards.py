@@ -22,6 +22,7 @@ from tests.integration.schedules import (
     follow,
     held_open,
     hold,
+    lose_connection_at_first_claim,
     ref,
     rerun,
     take,
@@ -642,16 +643,7 @@ def test_claim_made_after_the_worker_was_given_up_is_its_new_incarnations(actor,
     old, new = uuid4(), uuid4()
     incarnations = iter([old, new])
     monkeypatch.setattr(claim, "get_incarnation", lambda: next(incarnations))
-    written = claim.claim
-    calls = []
-
-    def lose_the_connection_first(*arguments):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise psycopg.OperationalError("away")
-        return written(*arguments)
-
-    monkeypatch.setattr(claim, "claim", lose_the_connection_first)
+    lose_connection_at_first_claim(monkeypatch)
 
     claim.claim_surely(task_of(run, "a"), Holder(worker="test", worker_id=old))
 

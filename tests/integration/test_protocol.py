@@ -21,6 +21,7 @@ from tests.integration.schedules import (
     follow,
     held_open,
     hold,
+    lose_connection_at_first_claim,
     rerun,
     take,
     task_of,
@@ -188,16 +189,7 @@ def test_v10_claim_whose_commit_was_not_answered_is_found_by_its_token(actor, co
 
 def test_v10_claim_that_was_rolled_back_is_made_again(actor, monkeypatch):
     run = start_run(actor, {"a": ""})
-    written = claim.claim
-    calls = []
-
-    def lose_the_connection_first(*arguments):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise psycopg.OperationalError("the connection is lost")
-        return written(*arguments)
-
-    monkeypatch.setattr(claim, "claim", lose_the_connection_first)
+    calls = lose_connection_at_first_claim(monkeypatch)
 
     claimed = claim.claim_surely(task_of(run, "a"), HOLDER)
 
