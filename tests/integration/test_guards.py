@@ -139,6 +139,23 @@ def test_advance_follows_skips_to_the_end_of_the_run(actor, connection):
     assert WorkflowRun.objects.get(id=run.id).status == "failed"
 
 
+def test_task_that_ends_while_skips_are_still_followed_leaves_the_end_of_the_run_to_them(
+    actor, connection, other, monkeypatch
+):
+    run = start_run(actor, {"a": "", "b": {"needs": ["a"], "run_if": "all_done"}, "c": "a", "d": "c"})
+    do(connection, run, "a", FAILED)
+
+    def run_at_once(*_, **__):
+        do(other, run, "b")
+        follow(other, run, "b")
+
+    monkeypatch.setattr(advance.publish, "publish", run_at_once)
+    follow(connection, run, "a")
+
+    assert statuses(run.id)["d"] == "skipped (upstream_failed)"
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
 def test_message_of_a_pending_task_that_turns_out_skipped_ends_the_run(actor, connection):
     run = start_run(actor, {"a": "", "b": "a", "c": "b"})
     do(connection, run, "a", FAILED)

@@ -46,14 +46,15 @@ def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersi
     """
     tasks = version.plan.tasks
     frontier = list(ended)
-    queued_any = False
+    queued: list[Ready] = []
     while frontier:
         successors = {s for key in frontier for s in tasks[version.positions[key]].successors}
         queued, frontier = _decide(connection, run.run_id, [tasks[s].key for s in sorted(successors)])
         if queued:
             publish.publish(run, version, queued)
-            queued_any = True
-    if not queued_any:
+    # What the last look queued ends after all that was skipped here, and will look at the run itself. What an earlier
+    # look queued may have ended while skips were still followed.
+    if not queued:
         finalise.finalise_run(connection, run.run_id)
 
 
