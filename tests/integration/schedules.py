@@ -13,6 +13,7 @@ from workflows.dispatch import advance, claim, finish
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
 from workflows.dispatch.publish import RunRef
+from workflows.models import TaskExecution
 from workflows.runs.statuses import TaskStatus
 
 HOLDER = Holder(worker="test", worker_id=None)
@@ -34,6 +35,10 @@ def task_of(run, key, generation=0):
     return TaskRef(
         run_id=run.id, organization_id=run.organization_id, task_key=key, map_index=None, generation=generation
     )
+
+
+def row(run, key):
+    return TaskExecution.objects.get(run_id=run.id, task_key=key, map_index=None)
 
 
 def ref(run):

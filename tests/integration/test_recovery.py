@@ -1,0 +1,337 @@
+"""Every guard of recovery: lost leases, lost messages, forgotten tasks and runs."""
+
+import datetime
+import json
+from collections import OrderedDict
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from executors.pools import lease
+from tests.builders import start_run, statuses
+from tests.integration.schedules import (
+    SUCCEEDED,
+    do,
+    held_open,
+    hold,
+    ref,
+    rerun,
+    row,
+    task_of,
+)
+from workflows.catalog import cache
+from workflows.compiler.canvas import make_message_id
+from workflows.dispatch import advance, claim, finish, leases, lost_messages, recovery
+from workflows.dispatch.broker import QueueView
+from workflows.dispatch.messages import Holder
+from workflows.models import TaskExecution, WorkflowRun, WorkflowVersion
+from workflows.runs import services as runs
+
+pytestmark = pytest.mark.usefixtures("sent")
+
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def lost(actor, connection, worker_row):
+    """A run whose task `a` is held by a worker that was given up."""
+    run = start_run(actor, {"a": "", "b": "a"})
+    holder = Holder(worker="test", worker_id=worker_row)
+    claimed = claim.claim(connection, task_of(run, "a"), holder, uuid4())
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
+    return run, claimed
+
+
+def test_stop_of_a_worker_gives_back_what_it_ran_and_is_no_failure(actor, connection, worker_row):
+    run = start_run(actor, {"a": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+    TaskExecution.objects.filter(run_id=run.id).update(platform_failures=leases.PLATFORM_BUDGET - 1)
+
+    lease.end_lease(connection, worker_id=worker_row)
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "queued (worker_stopped)"}
+    assert row(run, "a").platform_failures == leases.PLATFORM_BUDGET - 1
+    assert [attempt.error_code for attempt in row(run, "a").attempts.all()] == ["worker_stopped"]
+
+
+def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
+    run = start_run(actor, {"a": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "queued (worker_lost)"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("status = 'succeeded', finished_at = clock_timestamp()", "succeeded"),
+        ("claim_token = gen_random_uuid()", "running"),
+    ],
+    ids=["finished", "claimed again"],
+)
+def test_attempt_that_moved_on_while_it_was_taken_back_is_left_alone(connection, other, lost, change, status):
+    run, _ = lost
+
+    with held_open(
+        other, (f"UPDATE task_executions SET {change} WHERE run_id = %s AND task_key = 'a'", (run.id,))
+    ) as meanwhile:
+        taking = meanwhile(lambda: leases.take_back_lost(connection))
+
+    taking.result()
+    assert statuses(run.id)["a"] == status
+    assert not row(run, "a").attempts.exists()
+
+
+def test_lost_attempt_of_a_cancelled_run_ends_it(actor, connection, lost):
+    run, _ = lost
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_lost_attempt_of_a_paused_task_is_queued_and_not_sent(connection, lost, sent):
+    run, _ = lost
+    connection.execute(*hold(run, 1))
+    sent.clear()
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id)["a"] == "queued (worker_lost)"
+    assert sent == []
+
+
+def test_result_of_an_attempt_that_was_taken_back_is_dropped(connection, lost):
+    run, claimed = lost
+
+    leases.take_back_lost(connection)
+
+    assert row(run, "a").claim_token is None
+    assert finish.finish(connection, claimed, SUCCEEDED) is None
+
+
+def test_worker_that_was_given_up_cannot_renew_its_lease(connection, worker_row):
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
+
+    assert lease.renew_lease(connection, worker_id=worker_row, list_held=list) is False
+
+
+def test_list_of_what_is_held_is_dated_before_it_is_made(connection, worker_row):
+    made_at = []
+
+    def list_held():
+        made_at.append(connection.execute("SELECT clock_timestamp()").fetchone()[0])
+        return []
+
+    lease.renew_lease(connection, worker_id=worker_row, list_held=list_held)
+
+    held_at = connection.execute("SELECT held_at FROM executor_workers WHERE id = %s", (worker_row,)).fetchone()[0]
+    assert held_at <= made_at[0]
+
+
+def test_paused_task_is_not_recovered(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=LONG_AGO)
+    connection.execute(*hold(run, 1))
+
+    recovery.ReadySweep().recover(connection)
+
+    assert statuses(run.id)["b"] == "pending"
+
+
+def message_of(run, key="a"):
+    """The id of the message that was sent for a queued task."""
+    return make_message_id(run.id, key, row(run, key).generation, row(run, key).queued_at)
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """Says what the broker shows."""
+
+    def show(*, is_empty=True, head=None):
+        view = QueueView(is_empty=is_empty, head_queued_at=head)
+        for module in (lost_messages, recovery):
+            monkeypatch.setattr(module, "look_at_queue", lambda *_: view)
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("lost", True),
+        ("held by a worker", False),
+        ("behind the head", False),
+        ("undated head", False),
+        ("paused", False),
+        ("young", False),
+    ],
+)
+def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent, worker_row, case, expected):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    sent.clear()
+    head = datetime.datetime(2020, 1, 1, 0, 0, 1, tzinfo=datetime.UTC)
+    match case:
+        case "lost":
+            queue()
+        case "held by a worker":
+            queue()
+            connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", ([message_of(run)], worker_row))
+        case "behind the head":
+            queue(is_empty=False, head=head)
+        case "undated head":
+            queue(is_empty=False)
+        case "paused":
+            queue()
+            connection.execute(*hold(run, 1))
+        case "young":
+            queue()
+            connection.execute("UPDATE task_executions SET queued_at = clock_timestamp() WHERE run_id = %s", (run.id,))
+
+    lost_messages.resend_lost(connection)
+
+    assert (row(run, "a").queued_at.year > 2020 and "a" in sent) is expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["status = 'running'", "hold = 2", "queued_at = clock_timestamp()"],
+    ids=["claimed", "cancelled", "sent again by another beat"],
+)
+def test_row_that_changes_while_it_is_looked_for_is_not_sent_again(actor, connection, other, queue, sent, change):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    sent.clear()
+    queue()
+
+    with held_open(other, (f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))) as meanwhile:
+        resending = meanwhile(lambda: lost_messages.resend_lost(connection))
+
+    resending.result()
+    assert sent == []
+
+
+def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connection, broker, sent):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, queue="elsewhere", priority=6)
+    waiting = json.dumps({"headers": {"queued_at": "2019-01-01T00:00:00.000000Z"}})
+    sent.clear()
+
+    broker.lpush("elsewhere\x06\x166", waiting)
+    lost_messages.resend_lost(connection)
+    while_it_may_wait = list(sent)
+    broker.delete("elsewhere\x06\x166")
+    lost_messages.resend_lost(connection)
+
+    assert (while_it_may_wait, sent) == ([], ["a"])
+
+
+def test_recovered_task_is_sent_alone(actor, connection, monkeypatch):
+    run = start_run(actor, {"s": "", "a": "s", "b": "a"})
+    do(connection, run, "s")
+    calls = []
+    monkeypatch.setattr(advance.publish, "publish", lambda *given, **named: calls.append(named))
+
+    advance.advance_task(connection, ref(run), advance.version_of_run(connection, run.id), "a")
+
+    assert calls == [{"alone": True}]
+
+
+def test_task_whose_worker_is_lost_again_and_again_fails_and_says_why(actor, connection):
+    run = start_run(actor, {"a": "", "b": "a"})
+    for _ in range(leases.PLATFORM_BUDGET):
+        assert statuses(run.id)["a"].startswith("queued")
+        claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
+        leases.take_back_lost(connection)
+
+    ended = WorkflowRun.objects.get(id=run.id)
+    assert statuses(run.id) == {"a": "failed (worker_lost)", "b": "skipped (upstream_failed)"}
+    assert ended.error_message == "Task a failed: The worker was lost 3 times while it ran this task."
+
+
+def test_message_of_a_dead_worker_that_was_never_claimed_is_sent_again(actor, connection, queue, sent, worker_row):
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    connection.execute(
+        "UPDATE executor_workers SET held = %s, lost_at = clock_timestamp() WHERE id = %s",
+        ([message_of(run)], worker_row),
+    )
+    queue()
+    sent.clear()
+
+    lost_messages.resend_lost(connection)
+
+    assert "a" in sent
+
+
+def test_run_that_cannot_be_recovered_does_not_stop_the_sweep(actor, connection, queue, monkeypatch):
+    broken, sound = (start_run(actor, {"a": "", "b": "a"}, name=name) for name in ("broken", "sound"))
+    for run in (broken, sound):
+        do(connection, run, "a")
+        TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=LONG_AGO)
+    WorkflowVersion.objects.filter(id=broken.workflow_version_id).update(definition={"schema_version": 99})
+    monkeypatch.setattr(cache, "_versions", OrderedDict())
+    queue()
+
+    recovery.ReadySweep().recover(connection)
+
+    assert (statuses(broken.id)["b"], statuses(sound.id)["b"]) == ("pending", "queued")
+    WorkflowRun.objects.filter(id=broken.id).update(status="failed")
+    TaskExecution.objects.filter(run_id=broken.id).update(status="failed")
+
+
+def test_ready_task_is_recovered_by_the_sweep_after_its_last_need_ended(actor, connection, queue):
+    queue()
+    sweep = recovery.ReadySweep()
+    sweep.recover(connection)
+    run, older = (start_run(actor, {"a": "", "b": "a"}, name=name) for name in ("run", "older"))
+    for ended, seconds in ((run, 6), (older, 60)):
+        do(connection, ended, "a")
+        at = timezone.now() - datetime.timedelta(seconds=seconds)
+        TaskExecution.objects.filter(run_id=ended.id, task_key="a").update(finished_at=at)
+
+    sweep.recover(connection)
+    by_the_next_look = statuses(run.id)["b"], statuses(older.id)["b"]
+    sweep._whole_due_at = 0
+    sweep.recover(connection)
+
+    assert by_the_next_look == ("queued", "pending")
+    assert statuses(older.id)["b"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [("lost", "queued"), ("just ended", "pending"), ("behind the head", "pending"), ("held by a worker", "pending")],
+)
+def test_only_what_nobody_will_start_is_recovered(actor, connection, queue, worker_row, case, expected):
+    run = start_run(actor, {"a": "", "b": "a"})
+    do(connection, run, "a")
+    ended_at = timezone.now() if case == "just ended" else LONG_AGO
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(finished_at=ended_at)
+    is_behind = case == "behind the head"
+    queue(is_empty=not is_behind, head=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) if is_behind else None)
+    held = [f"{run.id}.b.0.123"] if case == "held by a worker" else [f"{run.id}.bb.0.123"]
+    connection.execute("UPDATE executor_workers SET held = %s WHERE id = %s", (held, worker_row))
+
+    recovery.ReadySweep().recover(connection)
+
+    assert statuses(run.id)["b"] == expected
+
+
+def test_first_tasks_are_recovered_too(actor, connection, queue):
+    run = start_run(actor, {"a": ""})
+    connection.execute(*rerun(run, "a"))
+    TaskExecution.objects.filter(run_id=run.id).update(created_at=LONG_AGO)
+    queue()
+
+    recovery.ReadySweep().recover(connection)
+
+    assert statuses(run.id) == {"a": "queued"}
