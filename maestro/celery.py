@@ -13,4 +13,4 @@ app.set_default()
 # Read when first needed: settings import this module, so that every process that has settings has this application.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workflows.dispatch"])
-app.steps["worker"].add("executors.pools.bootsteps:LeaseStep")
+app.steps["worker"].update({"executors.pools.bootsteps:LeaseStep", "executors.pools.bootsteps:ProcessWatchStep"})

@@ -1,4 +1,4 @@
-"""The part of the platform that lives in a worker's parent process: the thread that renews the worker's lease."""
+"""The part of the platform that lives in a worker's parent process: its lease, and its watch over its processes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from executors.pools.incarnation import set_incarnation
 from maestro.core import sql
 
 logger = logging.getLogger(__name__)
+
+PROCESS_WATCH_SECONDS = 0.5
 
 
 class LeaseStep(bootsteps.StartStopStep):
@@ -78,6 +80,16 @@ class LeaseStep(bootsteps.StartStopStep):
             )
         )
         set_incarnation(self._worker_id)
+
+
+class ProcessWatchStep(bootsteps.StartStopStep):
+    """Looks for dead processes of the pool more often than Celery, which does so every five seconds."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
+        """Look every so often; Celery calls this once the pool runs."""
+        hub.call_repeatedly(PROCESS_WATCH_SECONDS, parent.pool.maintain_pool)
 
 
 def _held_messages() -> list[str]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from executors.pools import lease
 from tests.builders import start_run, statuses
 from tests.integration.schedules import (
+    HOLDER,
     SUCCEEDED,
     do,
     held_open,
@@ -22,7 +23,7 @@ from tests.integration.schedules import (
 )
 from workflows.catalog import cache
 from workflows.compiler.canvas import make_message_id
-from workflows.dispatch import advance, claim, finish, leases, lost_messages, recovery
+from workflows.dispatch import advance, claim, execution, finish, leases, lost_messages, recovery
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.messages import Holder
 from workflows.models import TaskExecution, WorkflowRun, WorkflowVersion
@@ -254,7 +255,67 @@ def test_task_whose_worker_is_lost_again_and_again_fails_and_says_why(actor, con
 
     ended = WorkflowRun.objects.get(id=run.id)
     assert statuses(run.id) == {"a": "failed (worker_lost)", "b": "skipped (upstream_failed)"}
-    assert ended.error_message == "Task a failed: The worker was lost 3 times while it ran this task."
+    assert ended.error_message == (
+        "Task a failed: The worker was lost while it ran this task, which was lost 3 times now and is not tried again."
+    )
+
+
+@pytest.fixture
+def held(actor, connection, worker_row):
+    """A run whose task `a` a live worker runs for the message `m`."""
+    run = start_run(actor, {"a": "", "b": "a"})
+    holder = Holder(worker="test", worker_id=worker_row, message_id="m")
+    return run, claim.claim(connection, task_of(run, "a"), holder, uuid4())
+
+
+def lose_process(connection, run, *, worker_id, message_id="m"):
+    return leases.take_back_of_process(
+        connection, run_id=run.id, worker_id=worker_id, message_id=message_id, cause="was killed by SIGSEGV"
+    )
+
+
+def test_attempt_of_a_dead_process_is_queued_and_not_sent(connection, held, worker_row, sent):
+    run, _ = held
+
+    assert lose_process(connection, run, worker_id=worker_row) == 1
+    assert lose_process(connection, run, worker_id=worker_row) == 0
+
+    assert statuses(run.id)["a"] == "queued (process_lost)"
+    assert row(run, "a").platform_failures == 1
+    assert [attempt.error_message for attempt in row(run, "a").attempts.all()] == [
+        "Its process was killed by SIGSEGV while it ran this attempt."
+    ]
+    assert sent == ["a"], "by its start only"
+
+
+def test_attempt_of_a_dead_process_under_a_cancel_is_cancelled(actor, connection, held, worker_row):
+    run, _ = held
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    lose_process(connection, run, worker_id=worker_row)
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"worker_id": uuid4()}, {"message_id": "of an earlier attempt"}], ids=["worker", "message"]
+)
+def test_attempt_that_another_worker_or_message_runs_is_left_alone(connection, held, worker_row, wrong):
+    run, _ = held
+
+    assert lose_process(connection, run, **({"worker_id": worker_row} | wrong)) == 0
+
+    assert statuses(run.id)["a"] == "running"
+
+
+def test_attempt_that_ended_before_its_process_died_is_left_alone(connection, held, worker_row):
+    run, claimed = held
+    finish.finish(connection, claimed, SUCCEEDED)
+
+    assert lose_process(connection, run, worker_id=worker_row) == 0
+
+    assert statuses(run.id)["a"] == "succeeded"
 
 
 def test_message_of_a_dead_worker_that_was_never_claimed_is_sent_again(actor, connection, queue, sent, worker_row):

@@ -16,7 +16,14 @@ from workflows.dispatch.messages import Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 
 
-@shared_task(bind=True, name=EXECUTE, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
+@shared_task(
+    bind=True,
+    name=EXECUTE,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+    Request="workflows.dispatch.lost_process:EngineRequest",
+)
 def execute(
     self: Task[..., None], *, run_id: str, organization_id: str, tasks: list[tuple[str, int | None, int]], **_: Any
 ) -> None:

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     CONDITION = "condition"
     CANCELLING = "cancelling"
     OUTPUTS_FAILED = "outputs_failed"
+    PROCESS_LOST = "process_lost"
     WORKER_LOST = "worker_lost"
     WORKER_STOPPED = "worker_stopped"
 

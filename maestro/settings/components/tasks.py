@@ -37,6 +37,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# How long Celery waits for the last word of a process that died, by default 10 s. Its end is in the database, so
+# nothing is lost by not waiting.
+CELERY_WORKER_LOST_WAIT = 0.5
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "workflows.dispatch.tick.TickScheduler"
