@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from executors import selectors
 from executors.base import LogLine
 from maestro.core import sql
 
+# The lock comes before the ids: see `selectors.get_settled_line_id`.
 _INSERT_LINES = """
+WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%(lock)s))
 INSERT INTO task_log_lines (organization_id, run_id, task_key, map_index, attempt, stream, level, message, created_at)
 SELECT %(organization_id)s, %(run_id)s, %(task_key)s, %(map_index)s, %(attempt)s,
        line.stream, line.level, line.message, line.created_at
-FROM unnest(%(streams)s::text[], %(levels)s::text[], %(messages)s::text[], %(times)s::timestamptz[])
+FROM lock, unnest(%(streams)s::text[], %(levels)s::text[], %(messages)s::text[], %(times)s::timestamptz[])
      AS line (stream, level, message, created_at)
 """
 
@@ -31,6 +34,7 @@ def store_log_lines(
     connection.execute(
         _INSERT_LINES,
         {
+            "lock": selectors.log_lock(run_id),
             "organization_id": organization_id,
             "run_id": run_id,
             "task_key": task_key,

@@ -1,4 +1,4 @@
-"""Filters of run lists, for every interface."""
+"""Filters of lists of runs and of log lines, for every interface."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
+from executors.choices import LogLevel
+from executors.models import TaskLogLine
 from maestro.core.ids import parse_id
 from workflows.models import WorkflowRun
 from workflows.runs.statuses import RunStatus
@@ -36,3 +38,27 @@ class RunFilter:
             "created_at__lt": self.created_before,
         }
         return runs.filter(**{field: value for field, value in wanted.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which log lines to show; what is None does not narrow."""
+
+    task_key: str | None = None
+    """Lines of this task, its items included."""
+    attempt: int | None = None
+    """Lines of attempts of this number."""
+    level: LogLevel | None = None
+    """Lines of this level or above."""
+    after: int | None = None
+    """Lines after the one of this id."""
+
+    def apply(self, lines: QuerySet[TaskLogLine]) -> QuerySet[TaskLogLine]:
+        """Narrow a list of log lines."""
+        wanted = {
+            "task_key": self.task_key,
+            "attempt": self.attempt,
+            "level__in": self.level.and_above if self.level else None,
+            "id__gt": self.after,
+        }
+        return lines.filter(**{field: value for field, value in wanted.items() if value is not None})

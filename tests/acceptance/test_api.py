@@ -271,6 +271,23 @@ def test_logs_are_read_in_order_and_from_a_line_on(stack, name):
     assert {line["stream"] for line in lines} == {"stdout"}
 
 
+def test_log_is_followed_by_its_last_id(stack, name):
+    tasks = {"a": {"uses": "shell", "with": {"command": "for i in 1 2 3 4 5; do echo line $i; done"}}}
+    stack.request("POST", "/workflows", json={"definition": {"schema_version": 1, "name": name, "tasks": tasks}})
+    run = run_of(stack, name)
+    ended(stack, run["id"])
+    logs = f"/workflow-runs/{run['id']}/logs"
+
+    first = stack.request("GET", f"{logs}?limit=3").json()
+    rest = stack.request("GET", f"{logs}?limit=3&after={first['last_id']}").json()
+    nothing = stack.request("GET", f"{logs}?limit=3&after={rest['last_id']}").json()
+    narrowed = stack.request("GET", f"{logs}?level=error").json()
+
+    assert [line["message"] for line in first["results"] + rest["results"]] == [f"line {i}" for i in range(1, 6)]
+    assert nothing == {"results": [], "next": None, "previous": None, "last_id": rest["last_id"]}
+    assert (narrowed["results"], narrowed["last_id"]) == ([], rest["last_id"])
+
+
 def test_run_is_cancelled_before_its_tasks_start(stack, name):
     tasks = {"slow": {"uses": "noop", "with": {"duration": "20s"}}, "next": {"uses": "noop", "needs": ["slow"]}}
     stack.request("POST", "/workflows", json={"definition": {"schema_version": 1, "name": name, "tasks": tasks}})

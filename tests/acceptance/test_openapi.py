@@ -44,6 +44,8 @@ CALLS: list[tuple[str, str, str, Any, int]] = [
     ("list_task_executions", "GET", "/workflow-runs/{run}/task-executions", None, 200),
     ("list_task_executions", "GET", "/workflow-runs/{run}/task-executions?task_key=x", None, 404),
     ("list_log_lines", "GET", "/workflow-runs/{run}/logs", None, 200),
+    ("list_log_lines", "GET", "/workflow-runs/{run}/logs?task_key=greet&attempt=1&level=warning&after=0", None, 200),
+    ("list_log_lines", "GET", "/workflow-runs/{run}/logs?level=loud", None, 422),
     ("cancel_run", "POST", "/workflow-runs/{run}/cancel", None, 409),
     ("cancel_run", "POST", f"{NOWHERE}/cancel", None, 404),
     ("list_kinds", "GET", "/kinds", None, 200),

@@ -11,10 +11,11 @@ from pydantic_core import PydanticCustomError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from executors.choices import LogLevel
 from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
 from workflows.definition.problems import Problem
 from workflows.definition.values import text_fault
-from workflows.filters import RunFilter
+from workflows.filters import LogFilter, RunFilter
 from workflows.runs.statuses import RunStatus
 
 
@@ -36,7 +37,12 @@ OF_RUNS = [
     *OF_PAGES,
 ]
 OF_TASKS = [_described("task_key", OpenApiTypes.STR, "Only this task."), *OF_PAGES]
-OF_LOG_LINES = [_described("after", OpenApiTypes.INT, "Only lines after the one of this id."), *OF_TASKS]
+OF_LOG_LINES = [
+    _described("after", OpenApiTypes.INT, "Only lines after the one of this id; pass `last_id` to read on."),
+    _described("attempt", OpenApiTypes.INT, "Only lines of attempts of this number."),
+    OpenApiParameter("level", OpenApiTypes.STR, description="Only lines of this level or above.", enum=list(LogLevel)),
+    *OF_TASKS,
+]
 
 
 class NoParameters(BaseModel):
@@ -93,6 +99,12 @@ class LogParameters(TaskParameters):
     """Choose lines."""
 
     after: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    attempt: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    level: LogLevel | None = None
+
+    def as_filter(self) -> LogFilter:
+        """Return the filter these parameters ask for."""
+        return LogFilter(task_key=self.task_key, attempt=self.attempt, level=self.level, after=self.after)
 
 
 ParametersT = TypeVar("ParametersT", bound=NoParameters)

@@ -221,6 +221,9 @@ class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):
         read_only_fields = fields
 
 
+LAST_ID = serializers.IntegerField(help_text="Pass it as `after` to read on; the same as before when there is no news.")
+
+
 class KindOutput(serializers.Serializer[Any]):
     """An executor kind."""
 

@@ -253,17 +253,21 @@ class RunLogView(APIView):
     @extend_schema(
         operation_id="list_log_lines",
         parameters=parameters.OF_LOG_LINES,
-        responses={200: page_of(serializers.LogLineOutput), **refusals(404, 422)},
+        responses={200: page_of(serializers.LogLineOutput, last_id=serializers.LAST_ID), **refusals(404, 422)},
     )
     def get(self, request: Request, run_id: UUID) -> Response:
-        """List log lines in the order they were written."""
+        """List log lines in the order they were written.
+
+        `next` leads to the lines there are now. To follow a log, ask again with `after` set to the `last_id` of the
+        answer: no line is left out, and none comes twice.
+        """
         actor = actor_of(request)
         wanted = parameters.query(parameters.LogParameters, request)
         run = selectors.get_run(actor=actor, run_id=run_id)
-        rows = selectors.list_log_lines(actor=actor, run=run, task_key=wanted.task_key)
-        if wanted.after is not None:
-            rows = rows.filter(id__gt=wanted.after)
-        return answer_page(self, request, OldestFirstPagination(), rows, serializers.LogLineOutput)
+        log = selectors.read_log(actor=actor, run=run, wanted=wanted.as_filter())
+        answer = answer_page(self, request, OldestFirstPagination(), log.lines, serializers.LogLineOutput)
+        answer.data["last_id"] = answer.data["results"][-1]["id"] if answer.data["next"] else log.last_id
+        return answer
 
 
 class KindListView(APIView):

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from accounts.actor import Actor
 from accounts.permissions.roles import Permission
+from executors import selectors as executor_selectors
 from executors.models import TaskLogLine
 from workflows.errors import RunNotFound, TaskNotFound
+from workflows.filters import LogFilter
 from workflows.models import TaskExecution, WorkflowRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogExtract:
+    """Lines of a run's log, and how far they reach."""
+
+    lines: QuerySet[TaskLogLine]
+    """The lines, to be read in order of their ids."""
+    last_id: int
+    """No wanted line up to this id is left out, or will come later."""
 
 
 def list_runs(*, actor: Actor) -> QuerySet[WorkflowRun]:
@@ -41,11 +54,11 @@ def list_task_executions(*, actor: Actor, run: WorkflowRun, task_key: str | None
     return of_task
 
 
-def list_log_lines(*, actor: Actor, run: WorkflowRun, task_key: str | None = None) -> QuerySet[TaskLogLine]:
-    """Return the lines that a run's attempts wrote, or those of one task. Raises `TaskNotFound`."""
+def read_log(*, actor: Actor, run: WorkflowRun, wanted: LogFilter) -> LogExtract:
+    """Return the wanted lines that a run's attempts wrote, as far as the log is settled. Raises `TaskNotFound`."""
     actor.require(Permission.READ_RUNS)
-    lines = TaskLogLine.objects.filter(organization_id=actor.organization_id, run_id=run.id)
-    if task_key is None:
-        return lines
-    list_task_executions(actor=actor, run=run, task_key=task_key)
-    return lines.filter(task_key=task_key)
+    if wanted.task_key is not None:
+        list_task_executions(actor=actor, run=run, task_key=wanted.task_key)
+    settled_id = executor_selectors.get_settled_line_id(run_id=run.id)
+    lines = TaskLogLine.objects.filter(organization_id=actor.organization_id, run_id=run.id, id__lte=settled_id)
+    return LogExtract(lines=wanted.apply(lines), last_id=max(settled_id, wanted.after or 0))

@@ -36,14 +36,17 @@ class Problem(serializers.Serializer[Any]):
     errors = ProblemEntry(many=True, required=False)  # type: ignore[assignment]  # the framework takes fields off the class
 
 
-def page_of(output: type[serializers.BaseSerializer[Any]]) -> serializers.BaseSerializer[Any]:
-    """Return the description of a page of a list."""
+def page_of(
+    output: type[serializers.BaseSerializer[Any]], **members: serializers.Field[Any, Any, Any, Any]
+) -> serializers.BaseSerializer[Any]:
+    """Return the description of a page of a list, with the members it has beyond those of every page."""
     return inline_serializer(
         name=f"{output.__name__.removesuffix('Output')}Page",
         fields={
             "results": output(many=True),
             "next": serializers.URLField(allow_null=True, help_text="The page that follows; null on the last."),
             "previous": serializers.URLField(allow_null=True, help_text="The page before; null on the first."),
+            **members,
         },
     )
 
