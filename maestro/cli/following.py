@@ -28,15 +28,26 @@ MOST_LOG_LINES_READ = 10_000
 
 def follow_to_the_end(client: Client, run_id: str, *, as_json: bool) -> None:
     """Show a run until it is finished, then its result, and exit by its outcome. Raises Failure, ClientError."""
+    with told_when_left(run_id, again=f"maestro show {run_id} --follow"):
+        progress = _follow(client, run_id, as_json=as_json)
+        if not as_json:
+            print_result(client, progress)
+    sys.exit(EXIT_CODES[progress.run.status])
+
+
+@contextmanager
+def told_when_left(run_id: str, *, again: str) -> Iterator[None]:
+    """Follow a run inside; say what becomes of it when the person leaves by Ctrl-C, or the server does. Raises Failure.
+
+    `again` is the command that follows it again.
+    """
     try:
         with _ended_cleanly_by_sigterm():
-            progress = _follow(client, run_id, as_json=as_json)
-            if not as_json:
-                print_result(client, progress)
+            yield
     except KeyboardInterrupt as error:
         raise Interrupted(
             "\nNo longer following; the run goes on. To watch it again, or to cancel it:\n"
-            f"  maestro show {run_id} --follow\n"
+            f"  {again}\n"
             f"  maestro cancel {run_id}"
         ) from error
     except ServerLost as error:
@@ -44,7 +55,6 @@ def follow_to_the_end(client: Client, run_id: str, *, as_json: bool) -> None:
             f"{error} The run goes on as soon as Maestro does; see how it went with `maestro show {run_id}`.",
             code="server_lost",
         ) from error
-    sys.exit(EXIT_CODES[progress.run.status])
 
 
 def print_result(client: Client, progress: Progress) -> None:

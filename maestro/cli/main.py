@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("Runs", "maestro.cli.starting:run_command", "Start a run of a workflow or a definition file."),
     "runs": Entry("Runs", "maestro.cli.runs:runs_command", "List runs, the latest first."),
     "show": Entry("Runs", "maestro.cli.runs:show_command", "Show one run, or follow it."),
-    "logs": Entry("Runs", "maestro.cli.runs:logs_command", "Print what tasks wrote."),
+    "logs": Entry("Runs", "maestro.cli.logs:logs_command", "Print what tasks wrote."),
     "cancel": Entry("Runs", "maestro.cli.runs:cancel_command", "Cancel a run."),
     "kinds": Entry("Reference", "maestro.cli.reference:kinds_command", "List the kinds of task."),
     "schema": Entry("Reference", "maestro.cli.reference:schema_command", "Print the JSON Schema of definitions."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from maestro.cli import text
 from maestro.cli.tracking import Progress, RunTracker
@@ -17,6 +17,8 @@ INTERVAL_SHARE_OF_ELAPSED = 0.05
 PATIENCE_SECONDS = 60.0
 AWAY_INTERVAL_SECONDS = 2.0
 FIRST_SERVER_ERROR = 500
+
+Answer = TypeVar("Answer")
 
 
 class ServerLost(Exception):
@@ -43,9 +45,10 @@ def follow_run(
 ) -> Progress:
     """Show a run until it is finished, and return its end. Raises ClientError, ServerLost."""
     tracker = RunTracker(runs, run_id)
+    patience = Patience(view.notice, sleep=sleep, monotonic=monotonic)
     started = monotonic()
     while True:
-        progress = _refresh_patiently(tracker, view, sleep=sleep, monotonic=monotonic)
+        progress = patience.ask(tracker.refresh)
         view.show(progress)
         if progress.run.is_finished:
             return progress
@@ -57,27 +60,36 @@ def polling_interval(elapsed_seconds: float) -> float:
     return min(LONGEST_INTERVAL_SECONDS, max(SHORTEST_INTERVAL_SECONDS, elapsed_seconds * INTERVAL_SHARE_OF_ELAPSED))
 
 
-def _refresh_patiently(
-    tracker: RunTracker, view: View, *, sleep: Callable[[float], None], monotonic: Callable[[], float]
-) -> Progress:
-    lost_at: float | None = None
-    while True:
-        try:
-            progress = tracker.refresh()
-        except ClientError as error:
-            if not _is_away(error):
-                raise
-            now = monotonic()
-            if lost_at is None:
-                lost_at = now
-                view.notice("The server does not answer; trying again…")
-            elif now - lost_at >= PATIENCE_SECONDS:
-                raise ServerLost(f"The server has not answered for {text.duration(now - lost_at)}.") from error
-            sleep(AWAY_INTERVAL_SECONDS)
-        else:
-            if lost_at is not None:
-                view.notice("The server answers again.")
-            return progress
+class Patience:
+    """Asks again while the server is away, and says so."""
+
+    def __init__(
+        self, notice: Callable[[str], None], *, sleep: Callable[[float], None], monotonic: Callable[[], float]
+    ) -> None:
+        self._notice = notice
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Return the answer; wait a minute for a server that is away. Raises ClientError, ServerLost."""
+        lost_at: float | None = None
+        while True:
+            try:
+                answer = question()
+            except ClientError as error:
+                if not _is_away(error):
+                    raise
+                now = self._monotonic()
+                if lost_at is None:
+                    lost_at = now
+                    self._notice("The server does not answer; trying again…")
+                elif now - lost_at >= PATIENCE_SECONDS:
+                    raise ServerLost(f"The server has not answered for {text.duration(now - lost_at)}.") from error
+                self._sleep(AWAY_INTERVAL_SECONDS)
+            else:
+                if lost_at is not None:
+                    self._notice("The server answers again.")
+                return answer
 
 
 def _is_away(error: ClientError) -> bool:

@@ -1,10 +1,8 @@
-"""The commands about runs: runs, show, logs, cancel. Starting one is in `starting`."""
+"""The commands about runs: runs, show, cancel. Starting one is in `starting`, what its tasks wrote in `logs`."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ from maestro.cli.options import RunId, WorkflowName, connected, json_option, lim
 
 if TYPE_CHECKING:
     from maestro.cli.tracking import Progress
-    from maestro.client import Client, LogLine, Run
+    from maestro.client import Client, Run
 
 RUN_STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 
@@ -77,30 +75,6 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
         following.print_result(client, progress)
 
 
-@click.command("logs")
-@click.argument("run_id", metavar="RUN", type=RunId())
-@click.argument("task_key", metavar="[TASK]", required=False)
-@json_option
-@connected
-def logs_command(client: Client, run_id: str, task_key: str | None, as_json: bool) -> None:
-    """Print what the tasks of a run wrote, or only what TASK wrote. With --json, one document a line.
-
-    Lines of an attempt after the first are marked by its number.
-    """
-    from maestro.cli import output, text
-
-    with _naming_task(client, run_id, task_key):
-        is_empty = True
-        for line in client.runs.iterate_logs(run_id, task_key=task_key):
-            is_empty = False
-            if as_json:
-                output.print_json_line(line.to_json())
-            else:
-                click.echo(_log_line(line, is_task_named=task_key is not None))
-    if is_empty and not as_json:
-        click.echo(f"{text.one_line(task_key) if task_key else 'The run'} has written nothing.", err=True)
-
-
 @click.command("cancel")
 @click.argument("run_id", metavar="RUN", type=RunId())
 @json_option
@@ -155,34 +129,3 @@ def _print_tasks(progress: Progress) -> None:
     if hidden:
         click.echo(f"… and {text.count(hidden, 'task')} more; --json lists all. {lines.summary(progress)}.")
     click.echo()
-
-
-def _log_line(line: LogLine, *, is_task_named: bool) -> str:
-    from maestro.cli import text
-
-    message = text.tabbed_line(line.message)
-    shown = click.style(message, fg="red") if line.level == "error" or line.stream == "stderr" else message
-    index = f"[{line.map_index}]" if line.map_index is not None else ""
-    again = f"attempt {line.attempt}" if line.attempt > 1 else ""
-    parts = ("" if is_task_named else text.one_line(line.task_key)) + index, again
-    writer = " ".join(part for part in parts if part)
-    return f"{click.style(writer, fg='cyan')} | {shown}" if writer else shown
-
-
-@contextmanager
-def _naming_task(client: Client, run_id: str, task_key: str | None) -> Iterator[None]:
-    """Turn "not found" into a failure that names the nearest tasks, when it is the task that does not exist."""
-    from maestro.cli import explanations, failures, text
-    from maestro.client import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if task_key is None or not explanations.is_not_found(error):
-            raise
-        keys = {task.task_key for task in client.runs.iterate_task_executions(run_id)}
-        raise failures.Failure(
-            f"The run has no task '{text.one_line(task_key)}'.{failures.suggestion(task_key, keys)} "
-            f"`maestro show {run_id}` lists them.",
-            code="task_not_found",
-        ) from error

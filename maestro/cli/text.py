@@ -61,6 +61,11 @@ def timestamp(moment: datetime.datetime | None) -> str:
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else ""
 
 
+def precise_timestamp(moment: datetime.datetime | None) -> str:
+    """Return a moment in UTC to the millisecond; empty for none."""
+    return moment.astimezone(datetime.UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z") if moment else ""
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: `1 task`, `1,200 tasks`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

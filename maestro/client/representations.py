@@ -152,6 +152,20 @@ class LogLine(Representation):
     created_at: Moment | None = None
 
 
+class LogExtract(Representation):
+    """Lines of a run's log from some line on."""
+
+    results: tuple[LogLine, ...]
+    next: str | None = None
+    last_id: int
+    """Where to go on: pass it as `after`."""
+
+    @property
+    def has_more(self) -> bool:
+        """Tell whether more lines are there already."""
+        return self.next is not None
+
+
 class Kind(Representation):
     """An executor kind: what `uses:` may name."""
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from maestro.client.representations import LogLine, Page, Run, TaskExecution
+from maestro.client.representations import LogExtract, LogLine, Page, Run, TaskExecution
 from maestro.client.transport import Query, Transport
 
 MAX_PAGE_SIZE = 200
@@ -51,10 +51,25 @@ class Runs:
         following = {"limit": str(MAX_PAGE_SIZE)} if query is None else query
         return self._transport.get_page(f"{_path(run_id)}/task-executions", TaskExecution, following)
 
-    def iterate_logs(self, run_id: str, *, task_key: str | None = None, after: str | None = None) -> Iterator[LogLine]:
-        """Yield log lines in order: of the run or of one task, and only those after the line with the given id."""
-        query = _given({"task_key": task_key, "after": after, "limit": str(MAX_PAGE_SIZE)})
+    def iterate_logs(
+        self, run_id: str, *, task_key: str | None = None, attempt: int | None = None, level: str | None = None
+    ) -> Iterator[LogLine]:
+        """Yield the log lines there are, in order; of a task, an attempt, or a level and above, if given."""
+        query = _log_query(task_key=task_key, attempt=attempt, level=level)
         return self._transport.get_all(f"{_path(run_id)}/logs", LogLine, query)
+
+    def read_log(
+        self,
+        run_id: str,
+        *,
+        after: int = 0,
+        task_key: str | None = None,
+        attempt: int | None = None,
+        level: str | None = None,
+    ) -> LogExtract:
+        """Return the next lines after those already read; `last_id` of the answer is the `after` of the next call."""
+        query = {"after": str(after), **_log_query(task_key=task_key, attempt=attempt, level=level)}
+        return self._transport.get(f"{_path(run_id)}/logs", query).parse(LogExtract)
 
     def cancel(self, run_id: str) -> Run:
         """Cancel a run: what is not running yet will not start."""
@@ -67,3 +82,8 @@ def _path(run_id: str) -> str:
 
 def _given(query: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _log_query(*, task_key: str | None, attempt: int | None, level: str | None) -> dict[str, str]:
+    number = None if attempt is None else str(attempt)
+    return _given({"task_key": task_key, "attempt": number, "level": level, "limit": str(MAX_PAGE_SIZE)})

@@ -123,6 +123,28 @@ def test_logs_show_what_a_task_wrote(stack, write):
     assert [line.split()[-1] for line in shown.splitlines()] == ["one", "two"]
 
 
+def test_followed_log_prints_lines_while_the_run_goes_on_and_ends_with_it(stack, write, tmp_path):
+    go_on = tmp_path / "go-on"
+    command = f"echo one; while [ ! -e '{go_on}' ]; do sleep 0.1; done; echo two; echo three >&2; exit 3"
+    file = write({"a": {"uses": "shell", "with": {"command": command}}})
+    run = json.loads(stack.run("run", file, "--json").stdout)
+    following = subprocess.Popen(
+        [str(MAESTRO), "logs", run["id"], "a", "--follow"],
+        cwd=ROOT,
+        env=stack.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    first = following.stdout.readline()
+    go_on.touch()
+    rest, _ = following.communicate(timeout=30)
+
+    assert first == "one\n"
+    assert sorted(rest.splitlines()) == ["three", "two"]
+    assert following.returncode == 1
+
+
 def test_problems_of_a_file_are_listed_with_line_and_column(stack, tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("schema_version: 1\nname: Bad Name\ntasks:\n  a: {uses: shel, with: {command: x}}\n")

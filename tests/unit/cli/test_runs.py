@@ -1,4 +1,4 @@
-"""runs, show, logs, cancel."""
+"""runs, show, cancel."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from tests.unit.cli.conftest import Maestro
 from tests.unit.client.fake_api import FakeApi, problem
 
 RUN = f"/workflow-runs/{RUN_ID}"
-LINES = [
-    {"id": 1, "task_key": "read", "message": "hello\x1b[2J"},
-    {"id": 2, "task_key": "each", "map_index": 4, "message": "two\nlines", "stream": "stderr"},
-]
 
 
 def test_runs_are_listed_with_what_went_wrong(api: FakeApi, maestro: Maestro):
@@ -97,48 +93,6 @@ def test_run_that_does_not_exist_is_told_in_the_servers_words(api: FakeApi, maes
     assert (result.exit_code, result.stderr) == (1, "Error: There is no such run.\n")
 
 
-def test_logs_of_a_run_name_the_task_of_each_line(api: FakeApi, maestro: Maestro):
-    api.on_list(f"{RUN}/logs", LINES)
-
-    assert maestro("logs", RUN_ID).stdout == "read | hello\\x1b[2J\neach[4] | two\\x0alines\n"
-
-
-def test_lines_of_later_attempts_are_marked(api: FakeApi, maestro: Maestro):
-    lines = [{"id": number, "task_key": "read", "attempt": number, "message": "hello"} for number in (1, 2)]
-    api.on_list(f"{RUN}/logs", lines)
-
-    assert maestro("logs", RUN_ID).stdout == "read | hello\nread attempt 2 | hello\n"
-    assert maestro("logs", RUN_ID, "read").stdout == "hello\nattempt 2 | hello\n"
-
-
-def test_logs_of_a_task_are_its_lines_alone(api: FakeApi, maestro: Maestro):
-    api.on_list(f"{RUN}/logs", LINES[:1])
-
-    assert maestro("logs", RUN_ID, "read").stdout == "hello\\x1b[2J\n"
-    assert api.requests[0].query["task_key"] == "read"
-
-
-def test_logs_as_json_are_a_document_a_line(api: FakeApi, maestro: Maestro):
-    api.on_list(f"{RUN}/logs", LINES)
-
-    assert [json.loads(line) for line in maestro("logs", RUN_ID, "--json").stdout.splitlines()] == LINES
-
-
-def test_silent_task_is_told_from_one_that_does_not_exist(api: FakeApi, maestro: Maestro):
-    api.on_list(f"{RUN}/task-executions", [task_json("read")])
-    api.on_list(f"{RUN}/logs", [])
-
-    silent = maestro("logs", RUN_ID, "read")
-    api.on_turns("GET", f"{RUN}/logs", problem(404, "task_not_found", "The run has no task 'raed'."))
-    unknown = maestro("logs", RUN_ID, "raed")
-
-    assert (silent.exit_code, silent.stdout, silent.stderr) == (0, "", "read has written nothing.\n")
-    assert unknown.exit_code == 1
-    assert unknown.stderr == (
-        f"Error: The run has no task 'raed'. Did you mean read? `maestro show {RUN_ID}` lists them.\n"
-    )
-
-
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -162,7 +116,7 @@ def test_cancel_of_a_finished_run_is_refused_in_the_servers_words(api: FakeApi, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("show", "flights"), ("cancel", ""), ("logs",), ("runs", "--status", "done"), ("runs", "--workflow", "a/b")],
+    [("show", "flights"), ("cancel", ""), ("runs", "--status", "done"), ("runs", "--workflow", "a/b")],
 )
 def test_wrong_usage_exits_with_2_and_asks_nothing(api: FakeApi, maestro: Maestro, arguments: tuple[str, ...]):
     assert maestro(*arguments).exit_code == 2

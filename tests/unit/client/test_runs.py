@@ -35,14 +35,25 @@ def test_task_executions_say_whether_they_are_finished_or_active(api: FakeApi, c
     assert (skipped.is_active, skipped.is_finished) == (False, True)
 
 
-def test_logs_are_asked_for_one_task_after_a_line(api: FakeApi, client: Client):
+def test_logs_are_asked_for_one_task(api: FakeApi, client: Client):
     line = {"id": 8, "task_key": "read", "message": "hello", "stream": "stderr"}
     api.on_list("/workflow-runs/r1/logs", [line])
 
-    lines = list(client.runs.iterate_logs("r1", task_key="read", after="7"))
+    lines = list(client.runs.iterate_logs("r1", task_key="read"))
 
     assert [(each.message, each.stream) for each in lines] == [("hello", "stderr")]
-    assert api.requests[0].query == {"task_key": "read", "after": "7", "limit": "200"}
+    assert api.requests[0].query == {"task_key": "read", "limit": "200"}
+
+
+def test_log_is_read_on_after_a_line(api: FakeApi, client: Client):
+    answer = {"results": [{"id": 8, "message": "hello"}], "next": None, "previous": None, "last_id": 9}
+    api.on("GET", "/workflow-runs/r1/logs", answer)
+
+    extract = client.runs.read_log("r1", after=7, attempt=2, level="error")
+
+    assert [line.message for line in extract.results] == ["hello"]
+    assert (extract.last_id, extract.has_more) == (9, False)
+    assert api.requests[0].query == {"after": "7", "attempt": "2", "level": "error", "limit": "200"}
 
 
 def test_cancel_posts_nothing_and_returns_the_run(api: FakeApi, client: Client):
