@@ -1,12 +1,15 @@
-"""Where the server is and with which key: flags, environment, the home of `maestro up`. The one place that decides."""
+"""Where the server is and with which key: flags, profile, environment, the home of `maestro up`. Decided here only."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from maestro.cli import profiles
+from maestro.cli.profiles import ConfigurationError
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 HOME_NAME = ".maestro"
@@ -15,43 +18,56 @@ KEY_FILE = "api-key"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class ConfigurationError(Exception):
-    """What was configured cannot be used; the message says what to change."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """How to reach the server."""
 
     url: str
     """The server's base URL."""
-    api_key: str = field(repr=False)
+    url_source: str
+    """Where the URL was found, for people."""
+    api_key: str = field(default="", repr=False)
     """The API key; never printed."""
-    key_source: str
+    key_source: str = ""
     """Where the key was found, for people."""
+    flower_url: str = ""
+    """Where Flower listens; empty when only the server's operator knows."""
+    warning: str = ""
+    """What to change although it works; often empty."""
 
 
 def resolve_connection(
-    *, url: str | None, home: str | None, environment: Mapping[str, str], directory: Path
+    *, url: str | None, home: str | None, profile: str | None, environment: Mapping[str, str], directory: Path
 ) -> Connection:
     """Decide on the server and the key. Raises ConfigurationError.
 
-    URL: the flag, MAESTRO_URL, the home's state, the default. Key: MAESTRO_API_KEY, the home's key file.
+    Flags come before the environment, which comes before the home found here. A profile names both URL and key, and a
+    home that is named by a flag too; apart from them the URL is that of `--url`, MAESTRO_URL, the home's state or the
+    default, and the key that of MAESTRO_API_KEY or the home's key file.
     """
+    name = profile or (environment.get("MAESTRO_PROFILE") if not (url or home) else None)
+    if name:
+        return _of_profile(profiles.read_profile(name, environment))
     found_home = find_home(home or environment.get("MAESTRO_HOME"), directory)
-    given_url = url or environment.get("MAESTRO_URL")
-    chosen_url = given_url or _url_of_state(found_home) or DEFAULT_URL
+    given_url, source = (url, "--url") if url else (None if home else environment.get("MAESTRO_URL"), "MAESTRO_URL")
+    urls = _urls_of_state(found_home) if not given_url else {}
+    if not given_url:
+        source = str(found_home / STATE_FILE) if "api" in urls else "the default"
+    connection = Connection(
+        url=given_url or urls.get("api", DEFAULT_URL), url_source=source, flower_url=urls.get("flower", "")
+    )
     given_key = environment.get("MAESTRO_API_KEY", "").strip()
-    if given_key:
-        return Connection(url=chosen_url, api_key=given_key, key_source="MAESTRO_API_KEY")
-    if given_url and not _is_loopback(given_url):
+    is_elsewhere = bool(given_url) and not is_loopback(given_url or "")
+    if given_key and (is_elsewhere or not home):
+        return replace(connection, api_key=given_key, key_source="MAESTRO_API_KEY")
+    if is_elsewhere:
         # The home's key belongs to the stack on this machine; it must not be sent to another one.
         raise ConfigurationError(
             "No API key for this server: the key of a local home is only used on this machine. "
-            "Set MAESTRO_API_KEY to a key of the server you named."
+            "Set MAESTRO_API_KEY to a key of the server you named, or give it a profile."
         )
     key_file = found_home / KEY_FILE
-    return Connection(url=chosen_url, api_key=_read_key(key_file), key_source=str(key_file))
+    return replace(connection, api_key=_read_key(key_file, is_named=bool(home)), key_source=str(key_file))
 
 
 def find_home(named: str | None, directory: Path) -> Path:
@@ -64,25 +80,48 @@ def find_home(named: str | None, directory: Path) -> Path:
     return directory / HOME_NAME
 
 
-def _url_of_state(home: Path) -> str | None:
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL leads to this machine itself."""
+    try:
+        return urlsplit(url).hostname in LOOPBACK_HOSTS
+    except ValueError:
+        return False
+
+
+def _of_profile(profile: profiles.Profile) -> Connection:
+    return Connection(
+        url=profile.url,
+        url_source=profile.source,
+        api_key=profile.api_key,
+        key_source=profile.key_source,
+        warning=profile.warning,
+    )
+
+
+def _urls_of_state(home: Path) -> dict[str, str]:
+    """Return the addresses of the stack that runs or ran in a home, by name."""
     path = home / STATE_FILE
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        return {}
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{path} cannot be read ({_cause(error)}). Start Maestro again with `maestro up`, or set MAESTRO_URL."
         ) from error
     urls = state.get("urls") if isinstance(state, dict) else None
-    url = urls.get("api") if isinstance(urls, dict) else None
-    return url if isinstance(url, str) and url else None
+    found = urls.items() if isinstance(urls, dict) else ()
+    return {name: url for name, url in found if isinstance(url, str) and url}
 
 
-def _read_key(path: Path) -> str:
+def _read_key(path: Path, *, is_named: bool) -> str:
     try:
         key = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
+        if is_named:
+            raise ConfigurationError(
+                f"There is no {path}. Is it the home of a stack? `maestro up --home {path.parent}` starts one in it."
+            ) from error
         raise ConfigurationError(
             f"No API key: MAESTRO_API_KEY is not set and there is no {path}. Start Maestro with `maestro up`, which "
             "writes it, and call maestro in that directory or with --home; or set MAESTRO_URL and MAESTRO_API_KEY."
@@ -95,13 +134,6 @@ def _read_key(path: Path) -> str:
     if not key:
         raise ConfigurationError(f"{path} is empty. Set MAESTRO_API_KEY, or start Maestro again with `maestro up`.")
     return key
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        return urlsplit(url).hostname in LOOPBACK_HOSTS
-    except ValueError:
-        return False
 
 
 def _cause(error: OSError | ValueError) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from maestro.cli import text
-from maestro.cli.configuration import Connection
+from maestro.cli.configuration import Connection, is_loopback
 from maestro.cli.failures import Failure
 from maestro.client import ApiError, ClientError, Problem, ServerUnreachable, UnexpectedAnswer
 
@@ -19,15 +19,21 @@ def explain(error: ClientError, connection: Connection) -> Failure:
         return _explain_refusal(error, connection)
     url = text.one_line(connection.url)
     if isinstance(error, ServerUnreachable):
+        remedy = (
+            "Start it with `maestro up` (or `make up`), or say where it listens by --url, --profile or MAESTRO_URL."
+            if is_loopback(connection.url)
+            else "Is it up, and can this machine reach it?"
+        )
         return Failure(
-            f"No answer from Maestro at {url}: {text.one_line(error.reason)}. Start it with `maestro up` "
-            "(or `make up`), or set MAESTRO_URL to where it listens.",
+            f"No answer from Maestro at {url} (from {text.one_line(connection.url_source)}): "
+            f"{text.one_line(error.reason)}. {remedy}",
             code="server_unreachable",
         )
     if isinstance(error, UnexpectedAnswer):
         return Failure(
-            f"What answers at {url} does not speak Maestro's API: {text.one_line(error.reason)}. Is it another "
-            "program, or another version? Set MAESTRO_URL to where Maestro listens.",
+            f"What answers at {url} (from {text.one_line(connection.url_source)}) does not speak Maestro's API: "
+            f"{text.one_line(error.reason)}. Is it another program, or another version? Set MAESTRO_URL to where "
+            "Maestro listens.",
             code="unexpected_answer",
         )
     return Failure(text.one_line(error), code="invalid_connection")
@@ -63,8 +69,8 @@ def _explain_refusal(error: ApiError, connection: Connection) -> Failure:
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         paragraph = (
             f"Maestro at {text.one_line(connection.url)} does not accept the API key from {connection.key_source}. "
-            "The key is looked for in MAESTRO_API_KEY, then in the file api-key of the home (--home, MAESTRO_HOME, "
-            "or .maestro here or above); `maestro up` writes it for its own server."
+            "Without a profile the key is looked for in MAESTRO_API_KEY, then in the file api-key of the home (--home, "
+            "MAESTRO_HOME, or .maestro here or above); `maestro up` writes it for its own server."
         )
     elif len(error.problems) > 1:
         lines = [problem_line(problem, "").removeprefix(": ") for problem in error.problems]

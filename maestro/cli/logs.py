@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maestro.cli import completing
 from maestro.cli.options import RunId, WholeNumber, connected, json_option
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ LEVEL_COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red"}
 
 @click.command("logs")
 @click.argument("run_id", metavar="RUN", type=RunId())
-@click.argument("task_key", metavar="[TASK]", required=False)
+@click.argument("task_key", metavar="[TASK]", required=False, shell_complete=completing.complete_tasks)
 @click.option("--follow", "-f", is_flag=True, help="Print lines as they come; exit 0, 1 or 130 by the run's outcome.")
 @click.option("--timestamps", "-t", is_flag=True, help="Begin each line with its time, in UTC.")
 @click.option("--level", type=click.Choice(LEVELS), help="Only lines of this level or above.")

@@ -13,8 +13,9 @@ from io import TextIOWrapper
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from maestro.cli import failures
+from maestro.cli import colours, failures
 
 # What a full disk, a broken one, a limit or a closed file says to whoever writes.
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
@@ -36,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "up": Entry("Stack", "maestro.cli.stack:up", "Start Maestro on this machine."),
     "down": Entry("Stack", "maestro.cli.stack:down", "Stop it."),
     "status": Entry("Stack", "maestro.cli.stack:status", "Show what runs, and where."),
+    "open": Entry("Stack", "maestro.cli.opening:open_command", "Print the addresses of its pages."),
     "validate": Entry("Workflows", "maestro.cli.workflows:validate_command", "Check a definition file."),
     "apply": Entry("Workflows", "maestro.cli.workflows:apply_command", "Make a definition file the active version."),
     "workflows": Entry("Workflows", "maestro.cli.workflows:workflows_command", "List the workflows."),
@@ -49,6 +51,7 @@ COMMANDS: Mapping[str, Entry] = {
     "cancel": Entry("Runs", "maestro.cli.runs:cancel_command", "Cancel a run."),
     "kinds": Entry("Reference", "maestro.cli.reference:kinds_command", "List the kinds of task."),
     "schema": Entry("Reference", "maestro.cli.reference:schema_command", "Print the JSON Schema of definitions."),
+    "completion": Entry("Reference", "maestro.cli.completion:completion_command", "Print a shell's completion script."),
 }
 
 
@@ -80,6 +83,13 @@ class CommandTable(click.Group):
             ctx.fail(f"There is no command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without importing them, and the options."""
+        commands = [
+            CompletionItem(name, help=entry.summary) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview by section."""
         for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
@@ -110,10 +120,11 @@ class CommandTable(click.Group):
                 raise
             _give_up_output()
             failure = failures.Failure(f"The output cannot be written: {error.strerror}.", code="output_not_written")
-        if "--json" in given:
-            failures.show_as_json(failure)
-        else:
-            failure.show()
+        with click.Context(self, color=colours.wants_colours(os.environ)):
+            if "--json" in given:
+                failures.show_as_json(failure)
+            else:
+                failure.show()
         sys.exit(failure.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -134,8 +145,7 @@ def cli(ctx: click.Context) -> None:
     maestro up                        start everything (in another terminal)
     maestro run FILE --follow         apply a definition, run it, watch it
     """
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
+    ctx.color = colours.wants_colours(os.environ)
 
 
 def main() -> None:

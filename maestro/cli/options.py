@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 import click
+from click.shell_completion import CompletionItem
 
-from maestro.cli import text
-from maestro.cli.configuration import ConfigurationError, resolve_connection
+from maestro.cli import completing, text
+from maestro.cli.configuration import Connection, resolve_connection
+from maestro.cli.profiles import ConfigurationError
 
 if TYPE_CHECKING:
     from maestro.client import Client
 
 Parameters = ParamSpec("Parameters")
 MOST_RESULTS = 1_000_000
+REQUEST_SECONDS = 30.0
 
 
 class WorkflowName(click.ParamType[str]):
@@ -39,6 +42,10 @@ class WorkflowName(click.ParamType[str]):
             )
         return value
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the workflows of the server."""
+        return completing.complete_workflows(ctx, param, incomplete)
+
 
 class RunId(click.ParamType[str]):
     """The id of a run."""
@@ -51,6 +58,10 @@ class RunId(click.ParamType[str]):
             return str(UUID(value))
         except ValueError:
             self.fail(f"'{text.one_line(value)}' is no run id. `maestro runs` lists the runs.", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the latest runs of the server."""
+        return completing.complete_runs(ctx, param, incomplete)
 
 
 class WholeNumber(click.IntRange):
@@ -85,39 +96,63 @@ def limit_option(default: int) -> Callable[[Callable[Parameters, None]], Callabl
     )
 
 
-def connected(function: Callable[Concatenate[Client, Parameters], None]) -> Callable[Parameters, None]:
-    """Give a command `--url` and `--home`, a client as its first argument, and errors a person can read."""
+def server_options(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Give a command `--url`, `--profile` and `--home`: where the server is, and with which key."""
+    for option in (
+        click.option(
+            "--home",
+            metavar="DIRECTORY",
+            help="The home of `maestro up`, with the API key.  [env: MAESTRO_HOME; default: .maestro here or above]",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            shell_complete=completing.complete_profiles,
+            help="A server of ~/.config/maestro/config.toml.  [env: MAESTRO_PROFILE]",
+        ),
+        click.option("--url", metavar="URL", help="Where Maestro listens.  [env: MAESTRO_URL]"),
+    ):
+        function = option(function)
+    return function
 
-    @click.option("--url", metavar="URL", help="Where Maestro listens.  [env: MAESTRO_URL]")
-    @click.option(
-        "--home",
-        metavar="DIRECTORY",
-        help="The home of `maestro up`, with the API key.  [env: MAESTRO_HOME; default: .maestro here or above]",
-    )
+
+def connected(function: Callable[Concatenate[Client, Parameters], None]) -> Callable[Parameters, None]:
+    """Give a command the server options, a client as its first argument, and errors a person can read."""
+
     @functools.wraps(function)
     def command(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        url, home = kwargs.pop("url"), kwargs.pop("home")
-        assert url is None or isinstance(url, str)
-        assert home is None or isinstance(home, str)
-        with open_client(url=url, home=home) as client:
+        given = {name: kwargs.pop(name) for name in ("url", "home", "profile")}
+        with open_client(find_connection(**given)) as client:  # type: ignore[arg-type]
             function(client, *args, **kwargs)
 
-    return command
+    return server_options(command)
+
+
+def find_connection(*, url: str | None, home: str | None, profile: str | None) -> Connection:
+    """Return how to reach the server that the flags and the environment choose. Raises Failure, click.UsageError."""
+    from maestro.cli.failures import Failure
+
+    if profile and (url or home):
+        raise click.UsageError(f"Give --profile or {'--url' if url else '--home'}: a profile names its own server.")
+    try:
+        connection = resolve_connection(
+            url=url, home=home, profile=profile, environment=os.environ, directory=Path.cwd()
+        )
+    except ConfigurationError as error:
+        raise Failure(text.one_line(error), code="invalid_configuration") from error
+    if connection.warning:
+        click.echo(f"{click.style('Warning:', fg='yellow')} {text.one_line(connection.warning)}", err=True)
+    return connection
 
 
 @contextmanager
-def open_client(*, url: str | None, home: str | None) -> Iterator[Client]:
-    """Yield a client of the configured server, and turn its errors into failures of the command."""
+def open_client(connection: Connection, *, timeout: float = REQUEST_SECONDS) -> Iterator[Client]:
+    """Yield a client of a server, and turn its errors into failures of the command."""
     from maestro.cli.explanations import explain
-    from maestro.cli.failures import Failure
     from maestro.client import Client, ClientError
 
     try:
-        connection = resolve_connection(url=url, home=home, environment=os.environ, directory=Path.cwd())
-    except ConfigurationError as error:
-        raise Failure(text.one_line(error), code="invalid_configuration") from error
-    try:
-        with Client(connection.url, connection.api_key) as client:
+        with Client(connection.url, connection.api_key, timeout) as client:
             yield client
     except ClientError as error:
         raise explain(error, connection) from error

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from maestro.cli import failures, output
+from maestro.cli import colours, failures, output, text
+from maestro.cli.configuration import resolve_connection
 from maestro.cli.options import WholeNumber, json_option
+from maestro.cli.profiles import ConfigurationError
 
 if TYPE_CHECKING:
     from maestro.embedded.record import ProcessRecord, StackRecord
@@ -64,7 +67,7 @@ def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach:
     from maestro.embedded.errors import StackError
     from maestro.embedded.home import Home
     from maestro.embedded.options import StackOptions
-    from maestro.embedded.output import Log, is_terminal
+    from maestro.embedded.output import Log
 
     if as_json and not detach:
         raise click.UsageError("--json needs --detach. Of a stack in the foreground, `maestro status --json` tells.")
@@ -82,8 +85,9 @@ def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach:
             else:
                 click.echo(announcement.describe(Home(options.home), record), nl=False)
         else:
-            stream = sys.stdout.buffer
-            supervisor.run_stack(options, Log(stream, is_coloured=is_terminal(stream)))
+            is_coloured = colours.wants_colours(os.environ)
+            is_coloured = sys.stdout.isatty() if is_coloured is None else is_coloured
+            supervisor.run_stack(options, Log(sys.stdout.buffer, is_coloured=is_coloured))
     except StackError as error:
         raise failures.Failure(error.message) from error
 
@@ -148,6 +152,22 @@ def _print_record(home: Path, record: StackRecord) -> None:
     click.echo(f"{'Stack':<8}{record.status} in {home}, supervisor pid {record.pid}")
     for name, address in record.urls.model_dump().items():
         click.echo(f"{name.capitalize():<8}{address}")
+    click.echo(f"\n{_commands_go_to()}")
+
+
+def _commands_go_to() -> str:
+    """Return which server the other commands talk to when they are called like this one, and why."""
+    source = click.get_current_context().get_parameter_source("home")
+    home = str(click.get_current_context().params["home"]) if source is ParameterSource.COMMANDLINE else None
+    try:
+        connection = resolve_connection(url=None, home=home, profile=None, environment=os.environ, directory=Path.cwd())
+    except ConfigurationError as error:
+        return text.one_line(error)
+    flag = f" with --home {text.one_line(home)}" if home else ""
+    return (
+        f"Other commands{flag} go to {text.one_line(connection.url)} (from {text.one_line(connection.url_source)}), "
+        f"with the API key from {text.one_line(connection.key_source)}."
+    )
 
 
 def _row(process: ProcessRecord, now: datetime.datetime, port: int | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from maestro.cli import completing
 from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option
 
 if TYPE_CHECKING:
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("target", metavar="NAME|FILE")
+@click.argument("target", metavar="NAME|FILE", shell_complete=completing.complete_targets)
 @click.option(
     "--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; repeat it for others."
 )
-@click.option("--inputs-file", metavar="FILE", help="Read inputs from a YAML or JSON file; '-' is standard input.")
+@click.option(
+    "--inputs-file",
+    metavar="FILE",
+    shell_complete=completing.complete_files,
+    help="Read inputs from a YAML or JSON file; '-' is standard input.",
+)
 @click.option("--version", type=WholeNumber(1), help="Run this version instead of the active one.")
 @click.option("--follow", "-f", is_flag=True, help="Watch the run until it ends; exit 0, 1 or 130 by its outcome.")
 @json_option

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maestro.cli import completing
 from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option, limit_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_NAMES_COMPARED = 1000
 
 
 @click.command("validate")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=completing.complete_files)
 @json_option
 @connected
 def validate_command(client: Client, file: str, as_json: bool) -> None:
@@ -42,7 +43,7 @@ def validate_command(client: Client, file: str, as_json: bool) -> None:
 
 
 @click.command("apply")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=completing.complete_files)
 @json_option
 @connected
 def apply_command(client: Client, file: str, as_json: bool) -> None:
@@ -88,7 +89,7 @@ def workflows_command(client: Client, limit: int, as_json: bool) -> None:
 
 
 @click.command("canvas")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=completing.complete_workflows)
 @click.option("--version", type=WholeNumber(1), help="Show this version instead of the active one.")
 @json_option
 @connected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
@@ -85,8 +84,3 @@ async def split_lines(stream: asyncio.StreamReader, take: Callable[[str], None])
 def _decode(line: bytes) -> str:
     """Return the text of a line without its end."""
     return line.removesuffix(b"\r").decode("utf-8", "replace")
-
-
-def is_terminal(stream: BinaryIO) -> bool:
-    """Tell whether colours make sense on the stream."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ

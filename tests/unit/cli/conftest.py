@@ -17,8 +17,10 @@ Maestro = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("MAESTRO_URL", "MAESTRO_API_KEY", "MAESTRO_HOME", "NO_COLOR"):
+    for name in ("MAESTRO_URL", "MAESTRO_API_KEY", "MAESTRO_HOME", "MAESTRO_PROFILE", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("CLICOLOR_FORCE", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
     monkeypatch.setattr("maestro.client.transport.RETRY_DELAYS_SECONDS", ())
     return tmp_path
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from maestro.cli.configuration import ConfigurationError, Connection, resolve_connection
+from maestro.cli.configuration import Connection, resolve_connection
+from maestro.cli.profiles import ConfigurationError
 
 
 def make_home(parent: Path, *, url: str | None = "http://127.0.0.1:3111", key: str | None = "mk_home\n") -> Path:
@@ -20,8 +21,18 @@ def make_home(parent: Path, *, url: str | None = "http://127.0.0.1:3111", key: s
     return home
 
 
-def resolve(directory: Path, *, url: str | None = None, home: str | None = None, **environment: str) -> Connection:
-    return resolve_connection(url=url, home=home, environment=environment, directory=directory)
+def resolve(
+    directory: Path, *, url: str | None = None, home: str | None = None, profile: str | None = None, **environment: str
+) -> Connection:
+    environment = {"XDG_CONFIG_HOME": str(directory)} | environment
+    return resolve_connection(url=url, home=home, profile=profile, environment=environment, directory=directory)
+
+
+def make_profile(directory: Path, name: str) -> None:
+    file = directory / "maestro" / "config.toml"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a") as opened:
+        opened.write(f'[profiles.{name}]\nurl = "https://{name}.example"\napi_key = "mk_{name}"\n')
 
 
 def test_home_above_gives_url_and_key(tmp_path: Path):
@@ -55,6 +66,57 @@ def test_named_home_comes_before_the_one_found(tmp_path: Path):
     by_environment = resolve(tmp_path, MAESTRO_HOME="by environment/.maestro")
 
     assert (by_flag.api_key, by_environment.api_key) == ("mk_flag", "mk_environment")
+
+
+def test_home_named_by_a_flag_comes_before_url_and_key_of_the_environment(tmp_path: Path):
+    make_home(tmp_path)
+
+    connection = resolve(tmp_path, home=".maestro", MAESTRO_URL="http://localhost:2", MAESTRO_API_KEY="mk_env")
+
+    assert (connection.url, connection.api_key) == ("http://127.0.0.1:3111", "mk_home")
+
+
+def test_profile_comes_before_everything_that_is_no_flag(tmp_path: Path):
+    make_home(tmp_path)
+    make_profile(tmp_path, "prod")
+    make_profile(tmp_path, "dev")
+    everything = {
+        "MAESTRO_URL": "http://localhost:2",
+        "MAESTRO_API_KEY": "mk_env",
+        "MAESTRO_HOME": ".maestro",
+        "MAESTRO_PROFILE": "dev",
+    }
+
+    by_flag = resolve(tmp_path, profile="prod", **everything)
+    by_environment = resolve(tmp_path, **everything)
+    by_other_flags = (
+        resolve(tmp_path, home=".maestro", **everything),
+        resolve(tmp_path, url="http://[::1]:9", **everything),
+    )
+
+    assert (by_flag.url, by_flag.api_key) == ("https://prod.example", "mk_prod")
+    assert (by_environment.url, by_environment.api_key) == ("https://dev.example", "mk_dev")
+    assert [(each.url, each.api_key) for each in by_other_flags] == [
+        ("http://127.0.0.1:3111", "mk_home"),
+        ("http://[::1]:9", "mk_env"),
+    ]
+
+
+def test_source_of_the_url_is_told(tmp_path: Path):
+    home = make_home(tmp_path)
+    make_profile(tmp_path, "prod")
+
+    assert resolve(tmp_path).url_source == str(home / "state.json")
+    assert resolve(tmp_path, url="http://localhost:1").url_source == "--url"
+    assert resolve(tmp_path, MAESTRO_URL="http://localhost:1").url_source == "MAESTRO_URL"
+    assert resolve(tmp_path, profile="prod").url_source == f"profile 'prod' in {tmp_path / 'maestro' / 'config.toml'}"
+    (home / "state.json").unlink()
+    assert resolve(tmp_path).url_source == "the default"
+
+
+def test_named_home_without_a_key_is_told(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match=r"There is no .*/nowhere/api-key\. Is it the home of a stack\?"):
+        resolve(tmp_path, home="nowhere", MAESTRO_API_KEY="mk_env")
 
 
 def test_default_url_is_taken_when_no_state_names_one(tmp_path: Path):

@@ -21,8 +21,8 @@ def test_server_that_is_not_up_says_what_to_run(maestro: Maestro, monkeypatch: p
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"Error: No answer from Maestro at {url}: connection refused. Start it with `maestro up` (or `make up`), "
-        "or set MAESTRO_URL to where it listens.\n"
+        f"Error: No answer from Maestro at {url} (from --url): connection refused. Start it with `maestro up` "
+        "(or `make up`), or say where it listens by --url, --profile or MAESTRO_URL.\n"
     )
 
 
@@ -34,10 +34,10 @@ def test_refused_key_says_where_it_came_from_but_not_what_it_is(
     home.mkdir()
     (home / "api-key").write_text("mk_wrong_secret")
 
-    result = maestro("kinds", "--home", "home")
+    result = maestro("kinds", "--home", "home", "--url", api.url)
 
     assert result.exit_code == 1
-    assert f"does not accept the API key from {home / 'api-key'}. The key is looked for in" in result.stderr
+    assert f"does not accept the API key from {home / 'api-key'}. Without a profile the key is" in result.stderr
     assert "mk_wrong_secret" not in result.output
 
 
