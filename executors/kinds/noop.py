@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
 import time
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from executors.base import CANCELLED, JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
+from executors.kinds.values import Duration
 
 POLL_SECONDS = 0.1
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_duration(value: object) -> float:
-    """Return the seconds of a duration written as `200ms`, `3s`, `5m`, `2h`, `1d` or as a number of seconds."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        return float(match[1]) * _UNIT_SECONDS[match[2]]
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    raise ValueError("should be a duration such as 200ms, 3s, 5m, 2h or 1d, or a number of seconds")
 
 
 class NoopOptions(Options):
     """Options of `noop`."""
 
-    duration: Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)] = Field(
+    duration: Duration = Field(
         default=0.0, description="How long to wait first: `200ms`, `3s`, `5m`, `2h`, `1d` or a number of seconds."
     )
     output: JsonValue = Field(default=None, description="The task's output: any JSON value.")

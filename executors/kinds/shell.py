@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, ClassVar, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from executors.base import (
     CANCELLED,
@@ -22,6 +22,7 @@ from executors.base import (
     TaskResult,
     Workspace,
 )
+from executors.kinds.values import ScalarText
 from executors.runtime.lines import LineSplitter
 from executors.runtime.process import ProcessExit, run_process
 
@@ -40,11 +41,6 @@ def _check_text(value: str) -> str:
     return value
 
 
-def _write_scalar(value: object) -> object:
-    """Write numbers and booleans as JSON does; an expression keeps its type and an environment is text."""
-    return json.dumps(value) if isinstance(value, (bool, int, float)) else value
-
-
 def _check_name(name: str) -> str:
     if not (name.isascii() and name.isidentifier()):
         raise ValueError("is no name of an environment variable: letters, digits and _ only, no digit first")
@@ -55,11 +51,7 @@ def _check_name(name: str) -> str:
 
 Text = Annotated[str, AfterValidator(_check_text)]
 EnvironmentName = Annotated[str, AfterValidator(_check_name)]
-EnvironmentValue = Annotated[
-    str,
-    AfterValidator(_check_text),
-    BeforeValidator(_write_scalar, json_schema_input_type=str | int | float | bool),
-]
+EnvironmentValue = Annotated[ScalarText, AfterValidator(_check_text)]
 
 
 class ShellOptions(Options):
