@@ -8,6 +8,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from executors.outgoing.addresses import AllowedHosts
+from executors.outgoing.urls import Url
+
 
 class Component(StrEnum):
     """Which part of the product this process is; it decides the database role."""
@@ -17,6 +20,13 @@ class Component(StrEnum):
     BEAT = "beat"
     FLOWER = "flower"
     COMMAND = "command"
+
+
+class Mode(StrEnum):
+    """Who runs the servers."""
+
+    EMBEDDED = "embedded"
+    DEPLOYED = "deployed"
 
 
 class Environment(BaseSettings):
@@ -50,10 +60,15 @@ class Environment(BaseSettings):
         alias="MAESTRO_COMPONENT",
         description="Which part this process is: api, worker, beat, flower or command.",
     )
+    mode: Mode = Field(
+        default=Mode.DEPLOYED,
+        alias="MAESTRO_MODE",
+        description="`embedded` where `maestro up` runs all servers on one machine, which sets it; else `deployed`.",
+    )
     public_url: str = Field(
         default="http://127.0.0.1:3000",
         alias="MAESTRO_PUBLIC_URL",
-        description="The address people and clients reach the API under.",
+        description="The address people and clients reach the API under; `platform.url` in expressions.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("localhost", "127.0.0.1", "[::1]"),
@@ -67,11 +82,32 @@ class Environment(BaseSettings):
         "for API and workers: others are refused when a definition is applied, and again when a task runs.",
     )
 
-    @field_validator("allowed_hosts", "task_modules", mode="before")
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        alias="MAESTRO_HTTP_ALLOWED_HOSTS",
+        description="What `uses: http` may reach beside public addresses, separated by commas: `host`, `host:port` or "
+        "a network such as `10.1.0.0/16`.",
+    )
+
+    @field_validator("allowed_hosts", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read a list written as `a,b,c`."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def check_url(cls, value: str) -> str:
+        """Refuse what is no URL; `${{ platform.url }}/health` needs it without a slash at its end."""
+        Url.parse(value)
+        return value.rstrip("/")
+
+    @field_validator("http_allowed_hosts")
+    @classmethod
+    def check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse an entry that can be read as nothing."""
+        AllowedHosts.parse(value)
+        return value
 
     def database_url_of_component(self) -> str:
         """Return the URL this process connects with: the bound role for the API, the owner for everything else."""

@@ -26,3 +26,11 @@ def test_flight_report_reads_like_a_report(stack):
     assert "FLIGHTS FROM NEW YORK, Wed 6 Feb to Sun 10 Feb 2013" in lines
     assert "4,276 scheduled: 3,364 arrived, 903 cancelled, 9 diverted. 0 rows could not be read." in lines
     assert "\033" not in finished.stdout
+
+
+def test_api_report_asks_the_platform_it_runs_on(stack):
+    finished = stack.run("run", "examples/api-report.yaml", "--follow")
+
+    assert f"Maestro Conductor 1 is up at {stack.url}: ok." in finished.stdout
+    assert "Strangers are turned away: Authentication credentials were not provided." in finished.stdout
+    assert "  /api/v1/workflows\n" in finished.stdout

@@ -21,7 +21,7 @@ from workflows.definition.values import MAX_DEPTH, JsonValue, describe, is_deepe
 
 CACHED_EXPRESSIONS = 4_096
 
-_PLAIN_PATH = re.compile(r"\s*(inputs|tasks|run)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*")
+_PLAIN_PATH = re.compile(r"\s*(inputs|tasks|run|platform)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*")
 _KEYWORDS = frozenset({"in", "true", "false", "null"})
 
 

@@ -1,4 +1,4 @@
-"""Which inputs, tasks and facts of the run a compiled CEL expression reads.
+"""Which inputs, tasks and facts of run and platform a compiled CEL expression reads.
 
 The runtime offers no syntax tree, but it can serialize one: `cel.expr.CheckedExpr`, the protocol buffer of the CEL
 specification (field numbers below are its own). Reading that instead of the text means that strings, comments,
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Root: TypeAlias = Literal["inputs", "tasks", "run"]
+Root: TypeAlias = Literal["inputs", "tasks", "run", "platform"]
 
-ROOTS: tuple[Root, ...] = ("inputs", "tasks", "run")
+ROOTS: tuple[Root, ...] = ("inputs", "tasks", "run", "platform")
 
 _ANY_VALUE, _CHECKED_EXPR = 2, 4
 _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _COMPREHENSION = 3, 4, 5, 6, 7, 8, 9
@@ -31,7 +31,7 @@ class Reference:
     root: Root
     """The variable it starts from."""
     name: str | None = None
-    """An input, a task key, or a fact of the run; None for all of them."""
+    """An input, a task key, or a fact of the run or the platform; None for all of them."""
     member: str | None = None
     """`output`, `status` or `error_message` of a task; None for all of them."""
 

@@ -105,7 +105,7 @@ class Template:
     def render(self, scope: Mapping[str, JsonValue]) -> JsonValue:
         """Return the value with every expression replaced; what holds none is the same object as before.
 
-        `scope` has `inputs`, `run` and `tasks` (each with `output`, `status`, `error_message`). Raises
+        `scope` has `inputs`, `run`, `platform` and `tasks` (each with `output`, `status`, `error_message`). Raises
         ExpressionFailed.
         """
         return self.value if self.node is None else _render(self.node, scope)

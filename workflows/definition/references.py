@@ -10,7 +10,7 @@ from workflows.definition.graph import TaskGraph, find_not_upstream
 from workflows.definition.problems import Problem, Suggester, suggestion
 
 TASK_MEMBERS = ("output", "status", "error_message")
-RUN_FACTS = ("id", "workflow", "created_at")
+FACTS = {"run": ("id", "workflow", "created_at"), "platform": ("url",)}
 
 
 def check_references(
@@ -59,8 +59,12 @@ class _Checker:
         name, member = reference.name, reference.member
         if reference.root == "inputs" and name is not None and name not in self._inputs:
             return "unknown_input", f'there is no input "{name}"{self._near_inputs.suggest(name)}'
-        if reference.root == "run" and name is not None and name not in RUN_FACTS:
-            return "unknown_member", f"`run` has {_listed(RUN_FACTS)}, not {name}{suggestion(name, RUN_FACTS)}"
+        facts = FACTS.get(reference.root)
+        if facts is not None and name is not None and name not in facts:
+            return (
+                "unknown_member",
+                f"`{reference.root}` has {_listed(facts)}, not {name}{suggestion(name, facts)}",
+            )
         if reference.root != "tasks":
             return None
         if name is None:
@@ -94,4 +98,4 @@ def _problem(embedded: Embedded, code: str, message: str) -> Problem:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

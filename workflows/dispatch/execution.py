@@ -16,7 +16,6 @@ from executors import services as executor_services
 from executors.base import LogLine, TaskResult
 from executors.runtime.attempt import run_attempt
 from maestro.core import sql
-from maestro.core.clock import format_time
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
@@ -25,6 +24,7 @@ from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish
 from workflows.dispatch.messages import Holder, TaskRef
 from workflows.dispatch.publish import RunRef
+from workflows.dispatch.scope import make_scope
 from workflows.runs.statuses import Reason, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -134,15 +134,13 @@ def _render(claimed: Claim, version: CompiledVersion) -> dict[str, object] | Non
     condition, options = version.condition(claimed.task_key), version.options(claimed.task_key)
     needed = cache.referenced_tasks(condition, options)
     tasks = sql.with_engine_connection(lambda connection: finalise.read_tasks(connection, claimed.run_id, needed))
-    scope = {
-        "inputs": claimed.inputs,
-        "tasks": tasks,
-        "run": {
-            "id": str(claimed.run_id),
-            "workflow": version.definition.name,
-            "created_at": format_time(claimed.run_created_at),
-        },
-    }
+    scope = make_scope(
+        inputs=claimed.inputs,
+        tasks=tasks,
+        run_id=claimed.run_id,
+        workflow_name=version.definition.name,
+        created_at=claimed.run_created_at,
+    )
     if condition is not None and not condition.is_met(scope):
         return None
     rendered = options.render(scope)

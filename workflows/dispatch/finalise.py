@@ -10,9 +10,9 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from maestro.core import sql
-from maestro.core.clock import format_time
 from workflows.catalog import cache
 from workflows.definition.expressions import ExpressionFailed
+from workflows.dispatch.scope import make_scope
 from workflows.runs.statuses import Reason, RunStatus
 
 _HAS_OPEN_TASKS = """
@@ -91,15 +91,13 @@ def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any
             "outputs": None,
         }
     version = cache.get_version(connection, run["workflow_version_id"])
-    scope = {
-        "inputs": run["inputs"],
-        "tasks": read_tasks(connection, run["id"], version.output_references),
-        "run": {
-            "id": str(run["id"]),
-            "workflow": version.definition.name,
-            "created_at": format_time(run["created_at"]),
-        },
-    }
+    scope = make_scope(
+        inputs=run["inputs"],
+        tasks=read_tasks(connection, run["id"], version.output_references),
+        run_id=run["id"],
+        workflow_name=version.definition.name,
+        created_at=run["created_at"],
+    )
     try:
         outputs = version.outputs.render(scope)
     except ExpressionFailed as error:

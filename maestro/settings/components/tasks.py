@@ -1,8 +1,12 @@
 """Celery and the executor kinds: broker, delivery guarantees, allow-lists."""
 
+from maestro.env import Mode
 from maestro.settings.components.environment import ENVIRONMENT
 
 MAESTRO_TASK_MODULES = ENVIRONMENT.task_modules
+MAESTRO_HTTP_ALLOWED_HOSTS = ENVIRONMENT.http_allowed_hosts
+# Where the platform itself has a private address, which tasks may reach nevertheless.
+MAESTRO_IS_EMBEDDED = ENVIRONMENT.mode is Mode.EMBEDDED
 
 # Above the longest task: a delivery that is not acknowledged by then is repeated, which costs a message and changes
 # nothing.

@@ -10,7 +10,10 @@ MIXED = "does not work on text and a whole number; convert one with int(), doubl
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("foo", "`foo` is not known; an expression can use inputs, tasks, run (character 1 of the expression)"),
+        (
+            "foo",
+            "`foo` is not known; an expression can use inputs, tasks, run, platform (character 1 of the expression)",
+        ),
         ("size(1)", "`size` does not work on a whole number (character 5 of the expression)"),
         ("foo(1)", "there is no function `foo` for these arguments (character 4 of the expression)"),
         ("'a'.substring(1)", "there is no function `substring` for these arguments (character 14 of the expression)"),

@@ -26,7 +26,7 @@ SCOPE = {
     "run": {"id": "r1", "workflow": "flights", "created_at": "2024-01-01T00:00:00.000000Z"},
 }
 
-UNKNOWN = "`taks` is not known; an expression can use inputs, tasks, run"
+UNKNOWN = "`taks` is not known; an expression can use inputs, tasks, run, platform"
 
 
 def render(value):

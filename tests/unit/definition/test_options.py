@@ -97,7 +97,7 @@ def test_options_are_named_as_authors_write_them():
     [
         ("shel", "unknown_kind", 'there is no kind "shel"; did you mean "shell"?'),
         ("zzz", "unknown_kind", 'there is no kind "zzz"; there are batch, noop, shell'),
-        ("http", "not_supported_yet", 'the kind "http" is not supported yet'),
+        ("kubernetes", "not_supported_yet", 'the kind "kubernetes" is not supported yet'),
     ],
 )
 def test_kind_that_is_not_installed_is_refused(kind, code, message):
@@ -107,4 +107,4 @@ def test_kind_that_is_not_installed_is_refused(kind, code, message):
 
 
 def test_kind_announced_for_later_is_taken_once_it_is_installed():
-    assert list(check_kind("http", {"http": KINDS["noop"]}, ())) == []
+    assert list(check_kind("kubernetes", {"kubernetes": KINDS["noop"]}, ())) == []

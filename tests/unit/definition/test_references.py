@@ -22,7 +22,7 @@ def problems_in(*, report="", outputs=""):
 def test_what_is_there_and_upstream_may_be_read():
     text = "${{ inputs.day }} ${{ tasks.clean.output }} ${{ tasks.extract.status }} ${{ run.id }} ${{ inputs }}"
 
-    assert problems_in(report=text, outputs="${{ tasks.other.error_message }}") == []
+    assert problems_in(report=text, outputs="${{ tasks.other.error_message }} ${{ platform.url }}") == []
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_what_is_there_and_upstream_may_be_read():
             'a task has output, status and error_message, not outptu; did you mean "output"?',
         ),
         ("run.ident", "unknown_member", "`run` has id, workflow and created_at, not ident"),
+        ("platform.uri", "unknown_member", '`platform` has url, not uri; did you mean "url"?'),
         (
             "tasks[inputs.day]",
             "bad_expression",

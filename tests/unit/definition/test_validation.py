@@ -55,7 +55,7 @@ tasks:
     with: {command: "${{ tasks.d.output }}"}
     run_if: alldone
   d:
-    uses: http
+    uses: kubernetes
     if: "${{ 1 + }}"
     run_if: any_failed
   e:

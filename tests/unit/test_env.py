@@ -1,0 +1,34 @@
+"""The environment: a wrong value stops the start and is named."""
+
+import pytest
+from pydantic import ValidationError
+
+from maestro.env import Environment
+
+
+def test_hosts_that_tasks_may_reach_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("MAESTRO_HTTP_ALLOWED_HOSTS", "inner.example:8080, 10.1.0.0/16,")
+
+    assert Environment().http_allowed_hosts == ("inner.example:8080", "10.1.0.0/16")
+
+
+def test_host_that_can_be_read_as_nothing_is_named(monkeypatch):
+    monkeypatch.setenv("MAESTRO_HTTP_ALLOWED_HOSTS", "10.1.0.0/16,http://inner.example")
+
+    with pytest.raises(
+        ValidationError, match=r"MAESTRO_HTTP_ALLOWED_HOSTS[\s\S]*'http://inner.example' is not a network"
+    ):
+        Environment()
+
+
+def test_slash_at_the_end_of_the_public_url_is_dropped(monkeypatch):
+    monkeypatch.setenv("MAESTRO_PUBLIC_URL", "https://maestro.example/")
+
+    assert Environment().public_url == "https://maestro.example"
+
+
+def test_public_url_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("MAESTRO_PUBLIC_URL", "maestro.example")
+
+    with pytest.raises(ValidationError, match="must begin with http:// or https://"):
+        Environment()
