@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -45,13 +45,29 @@ CANCELLED = TaskError(code="cancelled", message="Cancelled while it was running.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CeleryCall:
+    """A call of a Celery task that is somebody else's."""
+
+    task: str
+    """Name under which its workers know the task."""
+    args: tuple[JsonValue, ...] = ()
+    """Positional arguments."""
+    kwargs: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Keyword arguments."""
+    queue: str | None = None
+    """Queue to send it to; None for the one its task or the platform names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """What an attempt came to: an output, or an error."""
+    """What an attempt came to: an output, or an error, or a call whose end will be the attempt's."""
 
     output: JsonValue = None
     """The task's output; JSON values only."""
     error: TaskError | None = None
     """Set when the attempt failed."""
+    waits_for: CeleryCall | None = None
+    """Set when the attempt parks: the platform makes the call, and its result or error becomes the attempt's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,14 @@ class Environment(BaseSettings):
         "a network such as `10.1.0.0/16`.",
     )
 
-    @field_validator("allowed_hosts", "http_allowed_hosts", "task_modules", mode="before")
+    celery_imports: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("examples.celery_tasks",),
+        alias="MAESTRO_CELERY_IMPORTS",
+        description="Python modules with Celery tasks of your own that Maestro's workers import and run, separated by "
+        "commas. `uses: celery` may also call tasks of other workers on the same broker.",
+    )
+
+    @field_validator("allowed_hosts", "celery_imports", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """Read a list written as `a,b,c`."""

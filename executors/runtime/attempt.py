@@ -65,9 +65,24 @@ def run_attempt(
     )
     context = _AttemptContext(request, AttemptLog(write_lines), is_cancelled)
     try:
-        return _checked(_execute(executor, request, context))
+        return check_result(_execute(executor, request, context))
     finally:
         context.close()
+
+
+def check_result(result: TaskResult) -> TaskResult:
+    """Return a result as it can be kept: plain JSON, a message of printable text within the limit; else an error."""
+    if result.waits_for is not None:
+        return result
+    if result.error is not None:
+        message = lines.escape_unprintable(result.error.message)
+        if len(message) > MESSAGE_LIMIT:
+            message = message[: MESSAGE_LIMIT - 1] + "…"
+        return TaskResult(error=replace(result.error, message=message))
+    try:
+        return TaskResult(output=normalize_output(result.output))
+    except InvalidOutput as error:
+        return _failed(error.code, str(error), is_retryable=False)
 
 
 class _AttemptContext:
@@ -112,18 +127,6 @@ def _execute(executor: Executor[Any], request: TaskRequest[Any], context: _Attem
         message = f"The kind {executor.kind!r} returned a {type(result).__qualname__} where a TaskResult belongs."
         return _failed("unexpected_error", message, is_platform_fault=True, is_retryable=False)
     return result
-
-
-def _checked(result: TaskResult) -> TaskResult:
-    if result.error is not None:
-        message = lines.escape_unprintable(result.error.message)
-        if len(message) > MESSAGE_LIMIT:
-            message = message[: MESSAGE_LIMIT - 1] + "…"
-        return TaskResult(error=replace(result.error, message=message))
-    try:
-        return TaskResult(output=normalize_output(result.output))
-    except InvalidOutput as error:
-        return _failed(error.code, str(error), is_retryable=False)
 
 
 def _variables(request: TaskRequest[Any]) -> dict[str, str]:

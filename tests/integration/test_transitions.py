@@ -9,14 +9,16 @@ import pytest
 
 from tests.builders import start_run
 from tests.integration.schedules import FAILED, HOLDER, SUCCEEDED, do, follow, task_of
-from workflows.dispatch import claim, finalise, finish, leases
+from workflows.dispatch import call_watch, claim, finalise, finish, leases, settle
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Outcome
+from workflows.dispatch.messages import CallRef
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.statuses import (
     OPEN_TASK_STATUSES,
     TASK_TRANSITIONS,
+    Reason,
     RunStatus,
     TaskEvent,
     TaskStatus,
@@ -44,6 +46,8 @@ def finishing(outcome):
             map_index=None,
             task_key="b",
             claim_token=TOKEN,
+            tries=0,
+            started_at=None,
             finished_at=None,
             run_id=run.id,
             organization_id=run.organization_id,
@@ -68,12 +72,30 @@ def taking_back(**columns):
     return apply
 
 
+def settling(outcome):
+    def apply(connection, actor, run):
+        settle.settle(connection, CallRef(task=task_of(run, "b"), tries=0), outcome)
+
+    return apply
+
+
+def losing_call(**columns):
+    def apply(connection, actor, run):
+        due = {"reason": Reason.CELERY, "wake_at": "2020-01-01T00:00:00Z"}
+        TaskExecution.objects.filter(run_id=run.id, task_key="b").update(**due, **columns)
+        call_watch.look_at_calls(connection)
+
+    return apply
+
+
 def cancelling(connection, actor, run):
     runs.cancel_run(actor=actor, run_id=run.id)
 
 
 NOT_STARTED = {TaskStatus.PENDING, TaskStatus.QUEUED}
 RUNNING = {TaskStatus.RUNNING}
+WAITING = {TaskStatus.WAITING}
+PARKED = Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
 STATEMENTS = {
     "claim": (TaskEvent.CLAIM, NOT_STARTED, SUCCEEDED, claiming),
     "claim that skips": (TaskEvent.SKIP, NOT_STARTED, FAILED, claiming),
@@ -86,6 +108,11 @@ STATEMENTS = {
     "take back": (TaskEvent.REQUEUE, RUNNING, SUCCEEDED, taking_back()),
     "take back, too often": (TaskEvent.FAIL, RUNNING, SUCCEEDED, taking_back(platform_failures=9)),
     "take back, cancelled": (TaskEvent.CANCEL, RUNNING, SUCCEEDED, taking_back(hold=2)),
+    "finish by parking": (TaskEvent.PARK, RUNNING, SUCCEEDED, finishing(PARKED)),
+    "settle as succeeded": (TaskEvent.SUCCEED, RUNNING | WAITING, SUCCEEDED, settling(SUCCEEDED)),
+    "settle as failed": (TaskEvent.FAIL, RUNNING | WAITING, SUCCEEDED, settling(FAILED)),
+    "lose the call": (TaskEvent.QUEUE, WAITING, SUCCEEDED, losing_call()),
+    "lose the call, too often": (TaskEvent.FAIL, WAITING, SUCCEEDED, losing_call(platform_failures=9)),
     # What runs is cancelled by whoever runs it.
     "cancel": (TaskEvent.CANCEL, OPEN_TASK_STATUSES - RUNNING, SUCCEEDED, cancelling),
 }

@@ -16,7 +16,7 @@ from typing import Any
 PLAN_VERSION = 1
 
 # Kinds that wait outside a worker by nature: nothing can follow them in the same canvas.
-PARKING_KINDS = frozenset({"approval", "signal", "sleep", "workflow"})
+PARKING_KINDS = frozenset({"approval", "celery", "signal", "sleep", "workflow"})
 # Joins that may be decided before all needs are done: Celery's chord cannot say that.
 EARLY_JOINS = frozenset({"any_succeeded", "any_failed"})
 

@@ -48,7 +48,8 @@ WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
   AND c.generation = %(generation)s AND c.status IN ('running', 'skipped')
 """
 _COLUMNS = """
-    c.id, c.status, c.attempt, c.generation, c.hold, c.map_index, c.task_key, c.claim_token, c.finished_at,
+    c.id, c.status, c.attempt, c.tries, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
+    c.started_at, c.finished_at,
     r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at
 """
 
@@ -74,6 +75,8 @@ class Claim:
     """`running`, or `skipped` when the join said so."""
     attempt: int
     """Number of this attempt."""
+    tries: int
+    """User failures before this attempt."""
     generation: int
     """Generation of the row."""
     hold: int
@@ -84,6 +87,8 @@ class Claim:
     """The task's name inside its definition."""
     claim_token: UUID
     """Fences every write of this attempt."""
+    started_at: datetime.datetime | None
+    """When it was taken; None when it was skipped and never ran."""
     finished_at: datetime.datetime | None
     """When it was skipped."""
     run_id: UUID

@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from celery.exceptions import Ignore
 
 from executors import services as executor_services
-from executors.base import LogLine, TaskResult
+from executors.base import CeleryCall, LogLine
 from executors.runtime.attempt import run_attempt
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
-from workflows.dispatch import advance, finalise, publish
+from workflows.dispatch import advance, call_watch, celery_calls, finalise, publish
+from workflows.dispatch.celery_calls import CeleryTaskUnknown
 from workflows.dispatch.claim import Claim, claim_surely
-from workflows.dispatch.finish import Finished, Outcome, finish
-from workflows.dispatch.messages import Holder, TaskRef
+from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
+from workflows.dispatch.messages import CallRef, Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 from workflows.dispatch.scope import make_scope
 from workflows.runs.statuses import Reason, TaskStatus
@@ -50,15 +51,20 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         return
     outcome = _run(claimed)
     finished = sql.with_engine_connection(lambda connection: finish(connection, claimed, outcome))
-    if finished is not None:
-        publish.note_end(finished.finished_at)
-    else:
+    if finished is None:
         logger.warning(
             "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
             claimed.attempt,
             claimed.task_key,
             claimed.run_id,
         )
+    elif finished.finished_at is not None:
+        publish.note_end(finished.finished_at)
+    else:
+        return  # parked: what follows is looked at when it ends
+    if outcome.status is TaskStatus.WAITING and finished is not None:
+        # Cancelled while it made its call.
+        celery_calls.revoke([_call_of(claimed)])
     if canvas_ends or _was_held_or_lost(finished):
         _advance(claimed)
 
@@ -123,10 +129,43 @@ def _run(claimed: Claim) -> Outcome:
         map_index=claimed.map_index,
         attempt=claimed.attempt,
         idempotency_token=idempotency_token(claimed),
-        write_lines=lambda lines: _store_lines(claimed, lines),
+        write_lines=lambda lines: _store_lines(sql.engine_connection(), claimed, lines),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
-    return _outcome(result)
+    return outcome_of(result) if result.waits_for is None else _call(claimed, version, result.waits_for)
+
+
+def _call(claimed: Claim, version: CompiledVersion, call: CeleryCall) -> Outcome:
+    """Make the call that the attempt waits for; it parks, unless an earlier attempt's call has ended already."""
+    ref = _call_of(claimed)
+    try:
+        ended = celery_calls.begin(
+            call, ref, shown_as=f"{version.definition.name}.{claimed.task_key} ended", dated=claimed.started_at
+        )
+    except CeleryTaskUnknown as error:
+        return Outcome(status=TaskStatus.FAILED, error_code="celery_task_unknown", error_message=str(error))
+    if ended is not None:
+        return outcome_of(ended)
+    where = f" in queue {call.queue}" if call.queue else ""
+    line = LogLine(
+        stream="log",
+        level="info",
+        message=f"Called the Celery task {call.task}{where} as {ref.celery_id}; waiting for its end.",
+        created_at=datetime.datetime.now(datetime.UTC),
+    )
+    sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, [line]))
+    return Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
+
+
+def _call_of(claimed: Claim) -> CallRef:
+    task = TaskRef(
+        run_id=claimed.run_id,
+        organization_id=claimed.organization_id,
+        task_key=claimed.task_key,
+        map_index=claimed.map_index,
+        generation=claimed.generation,
+    )
+    return CallRef(task=task, tries=claimed.tries)
 
 
 def _render(claimed: Claim, version: CompiledVersion) -> dict[str, object] | None:
@@ -154,15 +193,9 @@ def idempotency_token(claimed: Claim) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def _outcome(result: TaskResult) -> Outcome:
-    if result.error is None:
-        return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
-    return Outcome(status=TaskStatus.FAILED, error_code=result.error.code, error_message=result.error.message)
-
-
-def _store_lines(claimed: Claim, lines: Sequence[LogLine]) -> None:
+def _store_lines(connection: sql.Connection, claimed: Claim, lines: Sequence[LogLine]) -> None:
     executor_services.store_log_lines(
-        sql.engine_connection(),
+        connection,
         organization_id=claimed.organization_id,
         run_id=claimed.run_id,
         task_key=claimed.task_key,

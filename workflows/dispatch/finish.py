@@ -1,4 +1,4 @@
-"""Finish: the one statement by which an attempt ends (rule 4 of the engine protocol)."""
+"""Finish: the one statement by which an attempt ends or parks (rule 4 of the engine protocol)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from executors.base import JsonValue
+from executors.base import JsonValue, TaskResult
 from maestro.core import sql
 from workflows.dispatch.claim import Claim
 from workflows.runs.statuses import TaskStatus
 
 # Guard, re-checked under the row lock: the claim token, random for each claim, so neither a lost commit nor a rerun can
-# re-use it. A failure under `hold = 2` is the cancellation somebody asked for. The commit is synchronous: what is
-# finished stays finished.
+# re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled.
+# The commit is synchronous: what is finished stays finished.
 _FINISH = """
 UPDATE task_executions AS t
-SET status = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'cancelled' ELSE %(status)s END,
-    reason = %(reason)s,
+SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
+    reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN '' ELSE %(reason)s END,
     tries = t.tries + CASE WHEN %(status)s = 'failed' THEN 1 ELSE 0 END,
     output = %(output)s,
     error_code = %(error_code)s,
     error_message = %(error_message)s,
-    finished_at = clock_timestamp()
+    wake_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN clock_timestamp() + %(wake_after)s END,
+    finished_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN NULL ELSE clock_timestamp() END
 WHERE t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s
 RETURNING t.status, t.hold, t.finished_at
 """
@@ -35,7 +36,7 @@ class Outcome:
     """What an attempt came to."""
 
     status: TaskStatus
-    """`succeeded`, `failed`, `skipped` or `cancelled`."""
+    """`succeeded`, `failed`, `skipped` or `cancelled`; `waiting` when it parks."""
     reason: str = ""
     """Detail of the status."""
     output: JsonValue = None
@@ -44,6 +45,8 @@ class Outcome:
     """Stable code of a failure."""
     error_message: str = ""
     """What a person reads about a failure."""
+    wake_after: datetime.timedelta | None = None
+    """When somebody looks at a task that parks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +54,22 @@ class Finished:
     """How the row stands after its finish."""
 
     status: TaskStatus
-    """Its final status."""
+    """Its final status, or `waiting`."""
     hold: int
     """Its hold; not 0 means that somebody paused or cancelled meanwhile."""
-    finished_at: datetime.datetime
-    """When, by the database's clock."""
+    finished_at: datetime.datetime | None
+    """When, by the database's clock; None while it waits."""
+
+
+def outcome_of(result: TaskResult) -> Outcome:
+    """Translate the result of an attempt or a call that has ended."""
+    if result.error is None:
+        return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
+    return Outcome(status=TaskStatus.FAILED, error_code=result.error.code, error_message=result.error.message)
 
 
 def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finished | None:
-    """End the attempt that holds the claim. None when the claim is no longer the row's: the write is dropped."""
+    """End or park the attempt that holds the claim. None when the claim is no longer the row's: nothing is written."""
     parameters = {
         "id": claim.id,
         "token": claim.claim_token,
@@ -68,6 +78,7 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
         "output": None if outcome.output is None else Jsonb(outcome.output),
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
+        "wake_after": outcome.wake_after,
     }
     with sql.cursor(connection, tuple_row) as cursor:
         row = cursor.execute(_FINISH, parameters).fetchone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,22 @@ class TaskRef:
     """Which item of a `for_each` task."""
     generation: int
     """The generation the message was made for; a message of an older one is stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRef:
+    """The call a task execution waits for, as messages about its end name it."""
+
+    task: TaskRef
+    """The task execution and its generation."""
+    tries: int
+    """User failures before it: each try makes a call of its own."""
+
+    @property
+    def celery_id(self) -> str:
+        """Id of the Celery task: the same for every attempt of one try, so that a repeat finds what is there."""
+        task = self.task
+        return str(uuid5(task.run_id, f"{task.task_key}/{task.map_index}/{task.generation}/{self.tries}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

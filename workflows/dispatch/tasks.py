@@ -1,4 +1,4 @@
-"""The Celery task of the engine."""
+"""The Celery tasks of the engine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
+from executors.base import TaskResult
 from executors.pools.incarnation import get_incarnation
+from executors.runtime.attempt import check_result
 from maestro.core import sql
 from workflows.compiler.canvas import EXECUTE, SEND_QUEUED
-from workflows.dispatch import advance, execution, publish
-from workflows.dispatch.messages import Holder, TaskRef
+from workflows.dispatch import advance, celery_calls, execution, publish, settle
+from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.celery_calls import CALL_FAILED, CALL_SUCCEEDED
+from workflows.dispatch.finish import outcome_of
+from workflows.dispatch.messages import CallRef, Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 
 
@@ -29,7 +34,8 @@ def execute(
 ) -> None:
     """Run the tasks a message names. Never raises for what user code does: that is recorded in the row.
 
-    A database that stays away sends the message back: acknowledging it would count for Celery as the task's end.
+    A database that stays away sends the message back: acknowledging it would count for Celery as the task's end. So
+    does a broker that does not take a call: the attempt is lost then, and another makes the call.
     """
     canvas_ends = not self.request.chain and not self.request.chord
     holder = Holder(worker=self.request.hostname or "", worker_id=get_incarnation(), message_id=self.request.id or "")
@@ -43,7 +49,7 @@ def execute(
         )
         try:
             execution.execute_task(task, holder, canvas_ends=canvas_ends)
-        except sql.UNAVAILABLE as error:
+        except (*sql.UNAVAILABLE, BrokerAway) as error:
             raise Reject(type(error).__name__, requeue=True) from error
 
 
@@ -54,3 +60,45 @@ def send_queued(*, run_id: str, organization_id: str, **_: Any) -> None:
     sql.with_engine_connection(
         lambda connection: publish.publish_queued(connection, run, advance.version_of_run(connection, run.run_id))
     )
+
+
+@shared_task(name=CALL_SUCCEEDED, acks_late=True, ignore_result=True)
+def call_succeeded(result: Any, **call: Any) -> None:
+    """Take the result of a call: what the Celery task that was called has returned."""
+    _settle(_call_of(**call), TaskResult(output=result))
+
+
+@shared_task(name=CALL_FAILED, acks_late=True, ignore_result=True)
+def call_failed(celery_id: str, **call: Any) -> None:
+    """Take the failure of a call. Celery tells only its id: why it failed, its worker has stored before.
+
+    One argument, and Celery sends this as a message from every worker; with three, a worker that knows this task would
+    run it inside the task that failed.
+    """
+    ref = _call_of(**call)
+    try:
+        state = celery_calls.read_state(ref)
+    except BrokerAway as error:
+        raise Reject(type(error).__name__, requeue=True) from error
+    ended = None if state is None else celery_calls.result_of(state)
+    _settle(ref, ended or TaskResult(error=celery_calls.FAILED_ELSEWHERE))
+
+
+def _call_of(*, run_id: str, organization_id: str, task: tuple[str, int | None, int], tries: int, **_: Any) -> CallRef:
+    task_key, map_index, generation = task
+    reference = TaskRef(
+        run_id=UUID(run_id),
+        organization_id=UUID(organization_id),
+        task_key=task_key,
+        map_index=map_index,
+        generation=generation,
+    )
+    return CallRef(task=reference, tries=tries)
+
+
+def _settle(ref: CallRef, result: TaskResult) -> None:
+    outcome = outcome_of(check_result(result))
+    try:
+        sql.with_engine_connection(lambda connection: settle.settle(connection, ref, outcome))
+    except sql.UNAVAILABLE as error:
+        raise Reject(type(error).__name__, requeue=True) from error

@@ -16,7 +16,7 @@ from celery.beat import Scheduler
 
 from executors.pools.lease import LeaseWatch
 from maestro.core import sql
-from workflows.dispatch import leases, lost_messages, recovery
+from workflows.dispatch import call_watch, leases, lost_messages, recovery
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class TickScheduler(Scheduler):
             Duty(work=ready.recover, every_seconds=5),
             Duty(work=recovery.recover_ended, every_seconds=5),
             Duty(work=lost_messages.resend_lost, every_seconds=5),
+            Duty(work=call_watch.look_at_calls, every_seconds=2),
         )
         self._due_at = dict.fromkeys(duties, 0.0)
         super().__init__(*args, **kwargs)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 from django.db import OperationalError, transaction
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from accounts.actor import Actor
@@ -19,7 +19,8 @@ from workflows.catalog import cache
 from workflows.catalog import selectors as catalog
 from workflows.definition.inputs import resolve_inputs
 from workflows.definition.problems import InputsInvalid
-from workflows.dispatch import finalise, publish
+from workflows.dispatch import celery_calls, finalise, publish
+from workflows.dispatch.messages import CallRef, TaskRef
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.errors import InputsRefused, RunAlreadyFinished, RunNotFound, WorkflowArchived
 from workflows.models import WorkflowRun
@@ -75,6 +76,12 @@ SET hold = 2,
 FROM locked
 WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
 """
+# After that, tasks that waited for a call are those that still say so.
+_TAKE_CALLS = """
+UPDATE task_executions SET reason = ''
+WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
+RETURNING task_key, map_index, generation, tries
+"""
 # How often a cancel that the server ended for another transaction's sake is repeated.
 _DEADLOCK_TRIES = 5
 
@@ -123,29 +130,45 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
         raise RunNotFound
     for attempts_left in reversed(range(_DEADLOCK_TRIES)):
         try:
-            _mark_cancelled(run_id)
+            calls = _mark_cancelled(run_id)
             break
         except (psycopg.OperationalError, OperationalError) as error:
             if not sql.is_victim(error) or not attempts_left:
                 raise
     # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
     finalise.finalise_run(sql.request_connection(), run_id)
+    celery_calls.revoke(calls)
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
 
 
-def _mark_cancelled(run_id: UUID) -> None:
-    """Set the run and all its open tasks to end as cancelled, in one transaction."""
+def _mark_cancelled(run_id: UUID) -> list[CallRef]:
+    """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
     with transaction.atomic():
         run = WorkflowRun.objects.select_for_update(of=("self",), no_key=True).get(id=run_id)
         status = RunStatus(run.status)
         if status is RunStatus.CANCELLED:
-            return
+            return []
         if status.is_terminal:
             raise RunAlreadyFinished(status)
         WorkflowRun.objects.filter(id=run_id).update(hold=2, reason=Reason.CANCELLING)
         connection = sql.request_connection()
         while connection.execute(_CANCEL_TASKS, {"run_id": run_id}).rowcount:
             pass
+        with sql.cursor(connection, dict_row) as cursor:
+            rows = cursor.execute(_TAKE_CALLS, {"run_id": run_id}).fetchall()
+    return [
+        CallRef(
+            task=TaskRef(
+                run_id=run_id,
+                organization_id=run.organization_id,
+                task_key=row["task_key"],
+                map_index=row["map_index"],
+                generation=row["generation"],
+            ),
+            tries=row["tries"],
+        )
+        for row in rows
+    ]
 
 
 def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:

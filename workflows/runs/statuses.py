@@ -50,6 +50,8 @@ class Reason(StrEnum):
     CANCELLING = "cancelling"
     OUTPUTS_FAILED = "outputs_failed"
     PROCESS_LOST = "process_lost"
+    CELERY = "celery"
+    CALL_LOST = "call_lost"
     WORKER_LOST = "worker_lost"
     WORKER_STOPPED = "worker_stopped"
 

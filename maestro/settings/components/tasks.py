@@ -4,6 +4,7 @@ from maestro.env import Mode
 from maestro.settings.components.environment import ENVIRONMENT
 
 MAESTRO_TASK_MODULES = ENVIRONMENT.task_modules
+CELERY_IMPORTS = ENVIRONMENT.celery_imports
 MAESTRO_HTTP_ALLOWED_HOSTS = ENVIRONMENT.http_allowed_hosts
 # Where the platform itself has a private address, which tasks may reach nevertheless.
 MAESTRO_IS_EMBEDDED = ENVIRONMENT.mode is Mode.EMBEDDED
@@ -23,7 +24,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": _SOCKET_SECONDS,
     "socket_connect_timeout": _SOCKET_SECONDS,
 }
-# Chords count their headers here; results themselves are never stored.
+# Chords count their headers here. Of results, only those of Celery tasks that `uses: celery` calls are stored.
 CELERY_RESULT_BACKEND = f"workflows.dispatch.chord_counter:ChordCounter+{CELERY_BROKER_URL}"
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
     "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2},

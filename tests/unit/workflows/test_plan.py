@@ -120,8 +120,9 @@ def test_early_join_is_never_the_end_of_a_chord(rule):
     assert plan.end_reason(plan.positions()["b"]) is EndReason.EARLY_JOIN
 
 
-def test_parking_task_ends_its_canvas_and_opens_the_fork():
-    plan = plan_of(None, {"b": "sleep"}, a="", b="a", c="a", d="b c")
+@pytest.mark.parametrize("kind", ["celery", "sleep"])
+def test_parking_task_ends_its_canvas_and_opens_the_fork(kind):
+    plan = plan_of(None, {"b": kind}, a="", b="a", c="a", d="b c")
 
     assert joins_of(plan) == {}
     assert plan.end_reason(plan.positions()["b"]) is EndReason.PARKS

@@ -1,0 +1,532 @@
+"""Tasks that wait for a Celery task somebody else runs: every guard, every way in which its end may be told or lost."""
+
+import base64
+import json
+import threading
+from collections import Counter
+
+import psycopg
+import pytest
+from celery import current_app
+from celery.exceptions import Ignore, Reject
+
+from examples import celery_tasks
+from tests.builders import start_run, statuses
+from tests.integration.schedules import HOLDER, connect, held_open, hold, rerun, take, task_of
+from workflows.dispatch import call_watch, celery_calls, execution, finalise, finish, leases, recovery, settle, tasks
+from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.finish import Outcome
+from workflows.dispatch.messages import CallRef
+from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
+from workflows.runs import services as runs
+from workflows.runs.statuses import Reason, TaskStatus
+
+pytestmark = pytest.mark.usefixtures("sent")
+
+# A queue nobody takes messages from: the tests say what becomes of the calls.
+QUEUE = "nobody"
+CALL = {"uses": "celery", "with": {"task": "team.resize", "args": ["a.png"], "queue": QUEUE}}
+ENDED = Outcome(status=TaskStatus.SUCCEEDED, output="thumbnail")
+FAILED = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="x")
+PARKED = Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def revoked(monkeypatch):
+    """Ids of the calls that were revoked."""
+    ids = []
+    monkeypatch.setattr(current_app.control, "revoke", ids.extend)
+    return ids
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(broker):
+    broker.delete(QUEUE)
+
+
+def start(actor):
+    """A run whose first task calls; another one follows."""
+    return start_run(actor, {"a": CALL, "b": "a"})
+
+
+def execute(run, key="a"):
+    execution.execute_task(task_of(run, key), HOLDER, canvas_ends=True)
+
+
+def row(run, key="a"):
+    return TaskExecution.objects.get(run_id=run.id, task_key=key)
+
+
+def call_of(run, *, generation=0, tries=0):
+    return CallRef(task=task_of(run, "a", generation), tries=tries)
+
+
+def record(run, status, result=None):
+    """Write what a worker would have."""
+    current_app.backend.client.delete(key_of(run))
+    current_app.backend.store_result(call_of(run).celery_id, result, status)
+
+
+def key_of(run):
+    return current_app.backend.get_key_for_task(call_of(run).celery_id)
+
+
+def due(run):
+    TaskExecution.objects.filter(run_id=run.id).update(wake_at=LONG_AGO)
+
+
+def sent_calls(broker):
+    """Ids of the Celery tasks that were sent."""
+    return [json.loads(message)["headers"]["id"] for message in broker.lrange(QUEUE, 0, -1)]
+
+
+def lose_attempt(connection, run):
+    """The attempt's worker dies; the task is queued again."""
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(claim_worker_id=call_of(run).task.run_id)
+    leases.take_back_lost(connection)
+    assert row(run).status == "queued"
+
+
+def test_task_that_calls_waits_and_its_worker_is_free(actor, broker):
+    run = start(actor)
+
+    execute(run)
+
+    assert statuses(run.id) == {"a": "waiting (celery)", "b": "pending"}
+    assert row(run).wake_at > row(run).started_at
+    assert sent_calls(broker) == [call_of(run).celery_id]
+    assert WorkflowRun.objects.get(id=run.id).status == "running"
+
+
+def test_callbacks_carry_ids_only(actor, broker):
+    run = start(actor)
+
+    execute(run)
+
+    embedded = json.loads(broker.lrange(QUEUE, 0, 0)[0])
+    args, kwargs, embed = json.loads(base64.b64decode(embedded["body"]))
+    assert (args, kwargs) == (["a.png"], {})
+    expected = {
+        "run_id": str(run.id),
+        "organization_id": str(run.organization_id),
+        "task": ["a", None, 0],
+        "tries": 0,
+    }
+    assert [callback["kwargs"] for callback in (*embed["callbacks"], *embed["errbacks"])] == [expected] * 2
+    assert {callback["options"]["queue"] for callback in (*embed["callbacks"], *embed["errbacks"])} == {"maestro"}
+
+
+def test_end_of_the_call_ends_the_task_and_queues_what_follows(actor, connection, sent):
+    run = start(actor)
+    execute(run)
+
+    assert settle.settle(connection, call_of(run), ENDED)
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+    assert (row(run).output, row(run).wake_at, sent[-1]) == ("thumbnail", None, "b")
+
+
+def test_failure_of_the_call_counts_as_a_try(actor, connection):
+    run = start(actor)
+    execute(run)
+
+    settle.settle(connection, call_of(run), FAILED)
+
+    assert (row(run).status, row(run).tries, row(run).error_code) == ("failed", 1, "x")
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_call_that_ends_before_its_attempt_parks_ends_the_task_once(actor, connection, monkeypatch):
+    run = start(actor)
+    begin = celery_calls.begin
+
+    def end_at_once(*arguments, **options):
+        begin(*arguments, **options)
+        settle.settle(connection, call_of(run), ENDED)
+
+    monkeypatch.setattr(celery_calls, "begin", end_at_once)
+
+    execute(run)
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+    assert row(run).output == "thumbnail"
+
+
+@pytest.mark.parametrize("late", [ENDED, FAILED], ids=["doubled", "contradicting"])
+def test_second_end_of_a_call_changes_nothing(actor, connection, late):
+    run = start(actor)
+    execute(run)
+    settle.settle(connection, call_of(run), Outcome(status=TaskStatus.SUCCEEDED, output="first"))
+    before = row(run)
+
+    assert settle.settle(connection, call_of(run), late) is False
+    assert (row(run).status, row(run).output, row(run).finished_at) == ("succeeded", "first", before.finished_at)
+
+
+@pytest.mark.parametrize(
+    "stale", [{"generation": 0, "tries": 0}, {"generation": 1, "tries": 1}], ids=["before a rerun", "of another try"]
+)
+def test_end_of_another_call_changes_nothing(actor, connection, stale):
+    run = start(actor)
+    execute(run)
+    connection.execute(*rerun(run, "a"))
+    execution.execute_task(task_of(run, "a", 1), HOLDER, canvas_ends=True)
+
+    assert settle.settle(connection, call_of(run, **stale), ENDED) is False
+    assert row(run).status == "waiting"
+
+
+def test_end_told_for_another_organization_changes_nothing(actor, connection):
+    run = start(actor)
+    execute(run)
+    foreign = CallRef(
+        task=task_of(WorkflowRun(id=run.id, organization_id=start(actor).id), "a"),
+        tries=0,
+    )
+
+    assert settle.settle(connection, foreign, ENDED) is False
+    assert row(run).status == "waiting"
+
+
+def test_end_that_waited_for_a_cancel_changes_nothing(actor, connection, other):
+    run = start(actor)
+    execute(run)
+    cancel = ("UPDATE task_executions SET hold = 2, status = 'cancelled' WHERE run_id = %s", (run.id,))
+
+    with held_open(other, cancel) as meanwhile:
+        settling = meanwhile(lambda: settle.settle(connection, call_of(run), ENDED))
+
+    assert settling.result() is False
+    assert row(run).status == "cancelled"
+
+
+def test_end_that_waited_for_a_rerun_changes_nothing(actor, connection, other):
+    run = start(actor)
+    execute(run)
+    again = ("UPDATE task_executions SET generation = 1, status = 'running' WHERE run_id = %s", (run.id,))
+
+    with held_open(other, again) as meanwhile:
+        settling = meanwhile(lambda: settle.settle(connection, call_of(run), ENDED))
+
+    assert settling.result() is False
+    assert row(run).status == "running"
+
+
+def test_failure_of_a_call_under_a_cancel_is_the_cancellation(actor, connection):
+    run = start(actor)
+    take(connection, run, "a")
+    connection.execute(*hold(run, 2))
+
+    settle.settle(connection, call_of(run), FAILED)
+
+    assert row(run).status == "cancelled"
+
+
+def test_end_that_was_written_but_not_answered_still_queues_what_follows(actor, connection, sent, monkeypatch):
+    run = start(actor)
+    execute(run)
+    version_of, asked = settle.cache.get_version, []
+
+    def lose_connection_once(*arguments):
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return version_of(*arguments)
+
+    monkeypatch.setattr(settle.cache, "get_version", lose_connection_once)
+
+    tasks.call_succeeded.run(
+        "thumbnail", run_id=str(run.id), organization_id=str(run.organization_id), task=["a", None, 0], tries=0
+    )
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+
+
+def test_cancel_ends_what_waits_and_revokes_its_call(actor, revoked):
+    run = start(actor)
+    execute(run)
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+    assert revoked == [call_of(run).celery_id]
+
+
+def test_cancel_ends_although_the_call_cannot_be_revoked(actor, monkeypatch):
+    run = start(actor)
+    execute(run)
+
+    def away(ids):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(current_app.control, "revoke", away)
+    monkeypatch.setattr(celery_calls.broker, "note_away", lambda: None)
+
+    assert runs.cancel_run(actor=actor, run_id=run.id).status == "cancelled"
+
+
+def test_call_that_was_made_during_a_cancel_is_revoked(actor, connection, revoked, monkeypatch):
+    run = start(actor)
+    begin = celery_calls.begin
+
+    def cancel_meanwhile(*arguments, **options):
+        begin(*arguments, **options)
+        runs.cancel_run(actor=actor, run_id=run.id)
+
+    monkeypatch.setattr(celery_calls, "begin", cancel_meanwhile)
+
+    execute(run)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+    assert revoked == [call_of(run).celery_id]
+
+
+def test_attempt_parks_under_a_pause(actor, connection):
+    run = start(actor)
+    claimed = take(connection, run, "a")
+    connection.execute(*hold(run, 1))
+
+    parked = finish.finish(connection, claimed, PARKED)
+
+    assert (parked.status, parked.finished_at) == (TaskStatus.WAITING, None)
+
+
+def test_redelivered_message_of_a_waiting_task_makes_no_call(actor, broker):
+    run = start(actor)
+    execute(run)
+
+    execute(run)
+
+    assert len(sent_calls(broker)) == 1
+    assert row(run).attempt == 1
+
+
+def test_attempt_that_lost_its_claim_does_not_park_what_another_runs(actor, connection):
+    run = start(actor)
+    claimed = take(connection, run, "a")
+    lose_attempt(connection, run)
+    take(connection, run, "a")
+
+    assert finish.finish(connection, claimed, PARKED) is None
+    assert row(run).status == "running"
+
+
+# What a second attempt does whose predecessor died between its call and its park.
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "ends_as", "calls"),
+    [
+        ("SENT", None, "waiting", 1),
+        ("STARTED", {"pid": 1}, "waiting", 0),
+        ("RETRY", OSError("away"), "waiting", 0),
+        ("SUCCESS", "thumbnail", "succeeded", 0),
+        ("FAILURE", ValueError("no image"), "failed", 0),
+    ],
+)
+def test_second_attempt_asks_what_became_of_the_first_ones_call(
+    actor, connection, broker, status, result, ends_as, calls
+):
+    run = start(actor)
+    take(connection, run, "a")
+    record(run, status, result)
+    lose_attempt(connection, run)
+
+    execute(run)
+
+    assert row(run).status == ends_as
+    assert row(run).attempt == 2
+    assert sent_calls(broker) == [call_of(run).celery_id] * calls
+
+
+def test_call_the_broker_does_not_take_is_made_by_another_attempt(actor, connection, broker, monkeypatch):
+    run = start(actor)
+
+    def refuse(*_, **__):
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(current_app, "send_task", refuse)
+        patched.setattr(celery_calls.broker, "note_away", lambda: None)
+        with pytest.raises(Reject):
+            tasks.execute.run(run_id=str(run.id), organization_id=str(run.organization_id), tasks=[["a", None, 0]])
+    assert row(run).status == "running"
+    lose_attempt(connection, run)
+    execute(run)
+
+    assert sent_calls(broker) == [call_of(run).celery_id]
+    assert row(run).status == "waiting"
+
+
+def test_second_delivery_while_the_call_is_made_starts_nothing(actor, connection, broker):
+    run = start(actor)
+    take(connection, run, "a")
+
+    with pytest.raises(Ignore):
+        execute(run)
+
+    assert sent_calls(broker) == []
+
+
+def test_task_no_worker_of_maestro_knows_is_told_at_once(actor):
+    known = celery_tasks.list_airports.name
+    run = start_run(actor, {"a": {"uses": "celery", "with": {"task": known.removesuffix("s")}}})
+
+    execute(run)
+
+    assert row(run).error_code == "celery_task_unknown"
+    assert f"Did you mean {known}?" in row(run).error_message
+
+
+# Looks: for ends that nobody told, and calls that the broker lost.
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "ends_as", "message"),
+    [
+        ("SUCCESS", "thumbnail", "succeeded", ""),
+        ("FAILURE", ValueError("no image"), "failed", "ValueError: no image"),
+        ("REVOKED", ValueError("x"), "failed", "Somebody revoked the Celery task, or it expired."),
+    ],
+)
+def test_end_nobody_told_is_found(actor, connection, status, result, ends_as, message):
+    run = start(actor)
+    execute(run)
+    record(run, status, result)
+    due(run)
+
+    assert call_watch.look_at_calls(connection) >= 1
+
+    assert (row(run).status, row(run).error_message) == (ends_as, message)
+
+
+@pytest.mark.parametrize("status", ["SENT", "STARTED", "RETRY", "PROGRESS"])
+def test_call_that_has_not_ended_is_looked_at_later_and_later(actor, connection, status):
+    run = start(actor)
+    execute(run)
+    record(run, status)
+    intervals = []
+    for age in ("1 second", "1 minute", "1 day"):
+        due(run)
+        connection.execute(
+            "UPDATE task_executions SET started_at = clock_timestamp() - %s::interval WHERE run_id = %s", (age, run.id)
+        )
+        call_watch.look_at_calls(connection)
+        left = connection.execute(
+            "SELECT wake_at - clock_timestamp() FROM task_executions WHERE run_id = %s AND task_key = 'a'", (run.id,)
+        ).fetchone()[0]
+        intervals.append(round(left.total_seconds()))
+
+    assert intervals == [5, 30, 300]
+    assert row(run).status == "waiting"
+
+
+def test_look_keeps_the_record_from_expiring(actor, connection, broker):
+    run = start(actor)
+    execute(run)
+    broker.expire(key_of(run), 60)
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert broker.ttl(key_of(run)) > 3600
+
+
+def test_call_the_broker_lost_is_made_again(actor, connection, broker, sent):
+    run = start(actor)
+    execute(run)
+    broker.delete(QUEUE, key_of(run))
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert statuses(run.id)["a"] == "queued (call_lost)"
+    assert sent[-1] == "a"
+    assert TaskAttempt.objects.get(task_execution=row(run)).error_code == "call_lost"
+    execute(run)
+    assert statuses(run.id)["a"] == "waiting (celery)"
+    assert sent_calls(broker) == [call_of(run).celery_id]
+
+
+def test_call_that_is_lost_again_and_again_fails_its_task(actor, connection, broker):
+    run = start(actor)
+    for _ in range(3):
+        execute(run)
+        broker.delete(key_of(run))
+        due(run)
+        call_watch.look_at_calls(connection)
+
+    assert (row(run).status, row(run).error_code) == ("failed", "call_lost")
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_lost_call_of_a_paused_run_is_left_until_it_goes_on(actor, connection, broker):
+    run = start(actor)
+    execute(run)
+    connection.execute(*hold(run, 1))
+    broker.delete(key_of(run))
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "waiting"
+
+
+def test_record_nobody_can_read_says_nothing(actor, connection, broker):
+    run = start(actor)
+    execute(run)
+    broker.set(key_of(run), b"\x80\x04pickle")
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "waiting"
+
+
+def test_nothing_is_concluded_while_the_broker_is_away(actor, connection, monkeypatch):
+    run = start(actor)
+    execute(run)
+    due(run)
+
+    def away(ref):
+        raise BrokerAway("planted")
+
+    monkeypatch.setattr(celery_calls, "read_state", away)
+
+    assert call_watch.look_at_calls(connection) == 0
+    assert row(run).status == "waiting"
+
+
+def test_two_beats_at_once_ask_for_each_call_once(actor, monkeypatch):
+    run = start_run(actor, {f"a{number}": CALL for number in range(20)})
+    for number in range(20):
+        execute(run, f"a{number}")
+    due(run)
+    asked, together = [], threading.Barrier(2)
+    monkeypatch.setattr(celery_calls, "read_state", lambda ref: asked.append(ref.celery_id) or {"status": "SENT"})
+
+    def beat():
+        with connect() as own:
+            together.wait()
+            call_watch.look_at_calls(own)
+
+    beats = [threading.Thread(target=beat) for _ in range(2)]
+    for one in beats:
+        one.start()
+    for one in beats:
+        one.join()
+
+    own = {CallRef(task=task_of(run, f"a{number}"), tries=0).celery_id for number in range(20)}
+    assert Counter(celery_id for celery_id in asked if celery_id in own) == dict.fromkeys(own, 1)
+
+
+def test_run_does_not_end_while_a_task_waits(actor, connection):
+    run = start(actor)
+    execute(run)
+
+    assert finalise.finalise_run(connection, run.id) is False
+    recovery.ReadySweep().recover(connection)
+    assert statuses(run.id) == {"a": "waiting (celery)", "b": "pending"}

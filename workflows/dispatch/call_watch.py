@@ -1,0 +1,123 @@
+"""Looks after tasks that wait for a call: an end that nobody told, or a call that the broker lost (rules 4b and 9 of
+the engine protocol).
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from maestro.core import sql
+from workflows.dispatch import advance, broker, celery_calls, each, publish, settle
+from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.finish import outcome_of
+from workflows.dispatch.leases import PLATFORM_BUDGET
+from workflows.dispatch.messages import CallRef, TaskRef
+from workflows.dispatch.publish import Ready, RunRef
+from workflows.runs.statuses import TaskStatus
+
+logger = logging.getLogger(__name__)
+
+# The end of a call is told within milliseconds. Looks are for what was lost, and become rarer: after half as long again
+# as the call has taken so far.
+FIRST_LOOK = datetime.timedelta(seconds=5)
+LONGEST_LOOK = datetime.timedelta(minutes=5)
+MAX_PER_LOOK = 200
+
+# Rows that somebody else has locked are being settled, cancelled, or looked at by another beat. The next look is set
+# before this one, so that no two beats ask the same.
+_DUE = """
+WITH due AS (
+    SELECT id FROM task_executions
+    WHERE status = 'waiting' AND reason = 'celery' AND wake_at <= clock_timestamp()
+    ORDER BY wake_at LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE task_executions c
+SET wake_at = clock_timestamp() + least(greatest((clock_timestamp() - c.started_at) / 2, %(first)s), %(longest)s)
+FROM due WHERE c.id = due.id
+RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.map_index, c.generation, c.tries
+"""
+# Guard, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left until it goes
+# on. A call that is lost again and again must not be made for ever.
+_TAKE_BACK = """
+WITH taken AS (
+    UPDATE task_executions c
+    SET status = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN 'failed' ELSE 'queued' END,
+        reason = 'call_lost',
+        platform_failures = c.platform_failures + 1,
+        wake_at = NULL,
+        queued_at = clock_timestamp(),
+        finished_at = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN clock_timestamp() END,
+        error_code = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN 'call_lost' ELSE '' END,
+        error_message = CASE WHEN c.platform_failures + 1 >= %(budget)s
+            THEN 'The broker lost the call of the Celery task ' || c.platform_failures + 1 || ' times.' ELSE '' END
+    WHERE c.id = %(id)s AND c.status = 'waiting' AND c.reason = 'celery' AND c.hold = 0
+      AND c.generation = %(generation)s AND c.tries = %(tries)s
+    RETURNING c.id, c.organization_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
+              c.started_at
+), history AS (
+    INSERT INTO task_attempts (
+        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
+    )
+    SELECT organization_id, id, attempt, 'lost', 'call_lost', 'The broker lost the call of this attempt.', worker,
+           started_at
+    FROM taken
+    ON CONFLICT DO NOTHING
+)
+SELECT id, task_key, status, generation, queued_at FROM taken
+"""
+
+
+def look_at_calls(connection: sql.Connection) -> int:
+    """Ask how the calls stand that are due for a look. Returns how many tasks that changed."""
+    if broker.is_away():
+        return 0
+    parameters = {"limit": MAX_PER_LOOK, "first": FIRST_LOOK, "longest": LONGEST_LOOK}
+    with sql.cursor(connection, dict_row) as cursor:
+        rows = cursor.execute(_DUE, parameters).fetchall()
+    changed = 0
+    try:
+        for row in rows:
+            ref = _call_of(row)
+            state = celery_calls.read_state(ref)
+            with each.run_of(row["run_id"]):
+                changed += _take_back(connection, row) if state is None else _settle(connection, ref, state)
+    except BrokerAway as error:
+        logger.warning("Broker not available, calls are looked at later: %s", error)
+    return changed
+
+
+def _call_of(row: Mapping[str, Any]) -> CallRef:
+    task = TaskRef(**{name: row[name] for name in ("run_id", "organization_id", "task_key", "map_index", "generation")})
+    return CallRef(task=task, tries=row["tries"])
+
+
+def _settle(connection: sql.Connection, ref: CallRef, state: Mapping[str, Any]) -> bool:
+    """End a task whose call has ended, and nobody told."""
+    ended = celery_calls.result_of(state)
+    if ended is None or not settle.settle(connection, ref, outcome_of(ended)):
+        return False
+    logger.warning("Found the end of the call of task %s of run %s", ref.task.task_key, ref.task.run_id)
+    return True
+
+
+def _take_back(connection: sql.Connection, row: Mapping[str, Any]) -> bool:
+    """Queue a task again whose call the broker has lost."""
+    with sql.cursor(connection, dict_row) as cursor:
+        taken = cursor.execute(_TAKE_BACK, {**row, "budget": PLATFORM_BUDGET}).fetchone()
+    if taken is None:
+        return False
+    logger.warning("The broker lost the call of task %s of run %s", row["task_key"], row["run_id"])
+    run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+    version = advance.version_of_run(connection, run.run_id)
+    if taken["status"] == TaskStatus.QUEUED:
+        ready = Ready(**{name: taken[name] for name in ("id", "task_key", "generation", "queued_at")})
+        publish.publish(run, version, [ready], alone=True)
+    else:
+        advance.advance_from(connection, run, version, [taken["task_key"]])
+    return True

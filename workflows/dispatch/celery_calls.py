@@ -1,0 +1,175 @@
+"""Calls of Celery tasks that are somebody else's: making them, asking how they stand, revoking them (rules 4b and 9
+of the engine protocol).
+
+A call's state is its record in the result backend, which lives in the broker: written before the call is sent, then
+overwritten by the worker that runs it. So a record that is gone says that the broker has lost the call too.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Signature, current_app, signature, states
+from kombu.exceptions import DecodeError, OperationalError
+from redis.exceptions import RedisError
+
+from executors.base import CeleryCall, JsonValue, TaskError, TaskResult
+from executors.runtime.attempt import check_result
+from maestro.core.clock import format_time
+from workflows.dispatch import broker
+from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.messages import CallRef
+
+logger = logging.getLogger(__name__)
+
+CALL_SUCCEEDED = "workflows.dispatch.call_succeeded"
+CALL_FAILED = "workflows.dispatch.call_failed"
+# Where the ends of calls are told.
+CALLBACK_QUEUE = "maestro"
+# State of a call that no worker has begun, as far as the result backend knows.
+SENT = "SENT"
+
+FAILED_ELSEWHERE = TaskError(
+    code="celery_task_failed",
+    message="The Celery task failed. Why is in its worker's log: the worker stores no results where Maestro reads them "
+    "(set its `result_backend` to Maestro's broker).",
+)
+
+
+class CeleryTaskUnknown(Exception):
+    """No worker of Maestro's has a Celery task of this name."""
+
+
+def begin(call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None) -> TaskResult | None:
+    """Make the call, unless an earlier attempt's is known to have begun; return its result if it has even ended.
+
+    Raises `CeleryTaskUnknown`, and `BrokerAway` when it cannot be told whether the call was made.
+    """
+    _check_known(call)
+    state = read_state(ref)
+    if state is None or state.get("status") == SENT:
+        with _broker():
+            _send(call, ref, {"queued_at": format_time(dated)}, shown_as)
+        return None
+    return result_of(state)
+
+
+def read_state(ref: CallRef) -> Mapping[str, Any] | None:
+    """Return the record of a call and keep it from expiring; None when nothing is known of it. Raises `BrokerAway`."""
+    backend = current_app.backend
+    with _broker():
+        record = backend.client.getex(backend.get_key_for_task(ref.celery_id), ex=backend.expires)
+    if record is None:
+        return None
+    try:
+        state = backend.decode(record)
+    except (DecodeError, ValueError):
+        state = None
+    # Written by a worker that stores something else than JSON: it is there, but says nothing.
+    return state if isinstance(state, dict) else {}
+
+
+def result_of(state: Mapping[str, Any]) -> TaskResult | None:
+    """Return the result of a call that has ended, None of one that has not."""
+    match state.get("status"):
+        case states.SUCCESS:
+            return check_result(TaskResult(output=state.get("result")))
+        case states.FAILURE:
+            return check_result(TaskResult(error=_error_of(state.get("result"))))
+        case states.REVOKED:
+            error = TaskError(code="celery_task_revoked", message="Somebody revoked the Celery task, or it expired.")
+            return TaskResult(error=error)
+    return None
+
+
+def revoke(refs: Iterable[CallRef]) -> None:
+    """Tell workers not to begin calls that nobody waits for any more; what runs goes on. Best effort: never raises."""
+    ids = [ref.celery_id for ref in refs]
+    if not ids or broker.is_away():
+        return
+    try:
+        with _broker():
+            current_app.control.revoke(ids)
+    except BrokerAway:
+        logger.warning("%d calls could not be revoked: the broker does not answer", len(ids))
+
+
+@contextmanager
+def _broker() -> Iterator[None]:
+    """Turn whatever a broker that is away makes of a request into `BrokerAway`."""
+    if broker.is_away():
+        raise BrokerAway("it did not answer a moment ago")
+    try:
+        yield
+    except (OperationalError, RedisError, OSError) as error:
+        broker.note_away()
+        raise BrokerAway(type(error).__name__) from error
+
+
+def _check_known(call: CeleryCall) -> None:
+    """Refuse at once what Maestro's own workers, of which this is one, do not know."""
+    known = current_app.tasks
+    if call.queue is not None or call.task in known:
+        return
+    near = difflib.get_close_matches(call.task, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise CeleryTaskUnknown(
+        f"with.task: Maestro's workers know no Celery task {call.task!r}.{hint} List its module in "
+        "MAESTRO_CELERY_IMPORTS, or name the queue of the workers that know it by with.queue."
+    )
+
+
+def _send(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: str) -> None:
+    backend = current_app.backend
+    record: dict[str, JsonValue] = {
+        "status": SENT,
+        "result": None,
+        "traceback": None,
+        "children": [],
+        "task_id": ref.celery_id,
+    }
+    # Before the call, or it could overwrite what the worker says; with `nx`, nor what it said of an earlier attempt's.
+    backend.client.set(backend.get_key_for_task(ref.celery_id), backend.encode(record), nx=True, ex=backend.expires)
+    current_app.send_task(
+        call.task,
+        list(call.args),
+        dict(call.kwargs),
+        task_id=ref.celery_id,
+        link=_callback(CALL_SUCCEEDED, ref, headers, shown_as),
+        link_error=_callback(CALL_FAILED, ref, headers, shown_as),
+        headers=dict(headers),
+        # What the task itself declares does not matter: Maestro reads JSON, and reads it from the result backend.
+        serializer="json",
+        ignore_result=False,
+        add_to_parent=False,
+        **({} if call.queue is None else {"queue": call.queue}),
+    )
+
+
+def _callback(name: str, ref: CallRef, headers: Mapping[str, Any], shown_as: str) -> Signature:
+    """Make the message by which the end of a call is told. Celery puts the result or the id of the call before it."""
+    task = ref.task
+    kwargs = {
+        "run_id": str(task.run_id),
+        "organization_id": str(task.organization_id),
+        "task": [task.task_key, task.map_index, task.generation],
+        "tries": ref.tries,
+    }
+    # By name and with all that matters for the way: the worker that sends it may know nothing of Maestro.
+    return signature(name, kwargs=kwargs, queue=CALLBACK_QUEUE, serializer="json", headers=headers, shadow=shown_as)
+
+
+def _error_of(failure: JsonValue) -> TaskError:
+    """Tell the exception that a worker stored as JSON."""
+    if not isinstance(failure, Mapping):
+        return FAILED_ELSEWHERE
+    name, said = failure.get("exc_type"), failure.get("exc_message")
+    text = ", ".join(str(part) for part in said) if isinstance(said, (list, tuple)) else str(said or "")
+    if name == "NotRegistered":
+        text = f"the workers of this queue know no Celery task {text}; with.task or with.queue names another one"
+    return TaskError(code="celery_task_failed", message=f"{name}: {text}" if text else str(name))
