@@ -8,7 +8,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", metavar="SHELL", type=click.Choice(SHELLS))
 @click.option("--json", is_flag=True, expose_value=False, help="Changes nothing: the script is a script.")
 @click.pass_context
 def completion_command(ctx: click.Context, shell: str) -> None:

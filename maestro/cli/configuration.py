@@ -60,6 +60,8 @@ def resolve_connection(
     is_elsewhere = bool(given_url) and not is_loopback(given_url or "")
     if given_key and (is_elsewhere or not home):
         return replace(connection, api_key=given_key, key_source="MAESTRO_API_KEY")
+    if is_elsewhere and not _host(given_url or ""):
+        raise ConfigurationError(f"'{given_url}' from {source} is no URL. It looks like http://127.0.0.1:3000.")
     if is_elsewhere:
         # The home's key belongs to the stack on this machine; it must not be sent to another one.
         raise ConfigurationError(
@@ -82,10 +84,14 @@ def find_home(named: str | None, directory: Path) -> Path:
 
 def is_loopback(url: str) -> bool:
     """Tell whether a URL leads to this machine itself."""
+    return _host(url) in LOOPBACK_HOSTS
+
+
+def _host(url: str) -> str:
     try:
-        return urlsplit(url).hostname in LOOPBACK_HOSTS
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return False
+        return ""
 
 
 def _of_profile(profile: profiles.Profile) -> Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -138,6 +139,8 @@ def _hint(types: frozenset[str]) -> str:
 def _read(file: str) -> str:
     try:
         raw = sys.stdin.buffer.read(MAX_BYTES + 1) if file == STANDARD_INPUT else _read_bytes(Path(file))
+    except FileNotFoundError as error:
+        raise Failure(f"There is no file {text.one_line(file)}.{_near(Path(file))}", code="unreadable_file") from error
     except OSError as error:
         raise Failure(
             f"{text.one_line(file)} cannot be read: {error.strerror or 'input error'}.", code="unreadable_file"
@@ -151,6 +154,14 @@ def _read(file: str) -> str:
         raise Failure(
             f"{name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.", code="bad_encoding"
         ) from error
+
+
+def _near(path: Path) -> str:
+    """Return a sentence with the files that are named much like one that is not there."""
+    with contextlib.suppress(OSError):
+        near = suggestion(path.name, (each.name for each in path.parent.iterdir() if each.is_file()))
+        return near or f" Its directory {text.one_line(path.parent.absolute())} has no file of such a name."
+    return f" There is no directory {text.one_line(path.parent)} either."
 
 
 def _read_bytes(path: Path) -> bytes:

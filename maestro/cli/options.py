@@ -46,6 +46,10 @@ class WorkflowName(click.ParamType[str]):
         """Offer the workflows of the server."""
         return completing.complete_workflows(ctx, param, incomplete)
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say where names are found."""
+        return "`maestro workflows` lists them."
+
 
 class RunId(click.ParamType[str]):
     """The id of a run."""
@@ -63,23 +67,55 @@ class RunId(click.ParamType[str]):
         """Offer the latest runs of the server."""
         return completing.complete_runs(ctx, param, incomplete)
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say where ids are found."""
+        return "`maestro runs` lists the runs."
+
+
+class DefinitionFile(click.ParamType[str]):
+    """The name of a definition file, or '-'."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Let the shell complete the name of a file."""
+        return completing.complete_files(ctx, param, incomplete)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say what to give."""
+        return "Name a definition file, for example examples/flight-delays.yaml, or '-' for standard input."
+
+
+class Target(click.ParamType[str]):
+    """A workflow, or a definition file."""
+
+    name = "target"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer workflows, or files where none begins so."""
+        return completing.complete_targets(ctx, param, incomplete)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say what to give."""
+        return "Name a definition file, or a workflow: `maestro workflows` lists them."
+
 
 class WholeNumber(click.IntRange):
     """A whole number within bounds; a wrong one is answered with what is wanted."""
 
     name = "whole number"
 
-    def __init__(self, least: int, most: int | None = None, *, wanted: str = "whole number") -> None:
+    def __init__(self, least: int, most: int | None = None, *, wanted: str = "") -> None:
         super().__init__(least, most)
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        self._wanted = f"{wanted}: give a number {bounds}"
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+        self._fault = f"is no {wanted}: give a whole number {bounds}" if wanted else f"is no whole number {bounds}"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the number."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            self.fail(f"'{text.one_line(value)}' is no {self._wanted}.", param, ctx)
+            self.fail(f"'{text.one_line(value)}' {self._fault}.", param, ctx)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -26,6 +26,7 @@ RUN_STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 def runs_command(client: Client, status: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
     """List runs, the latest first."""
     from maestro.cli import output, text
+    from maestro.cli.workflows import naming_workflow
 
     found = client.runs.iterate(status=status, workflow=workflow, page_size=min(limit, 200))
     runs = list(islice(found, limit))
@@ -33,6 +34,9 @@ def runs_command(client: Client, status: str | None, workflow: str | None, limit
         output.print_json([run.to_json() for run in runs])
         return
     if not runs:
+        if workflow:
+            with naming_workflow(client, workflow):
+                client.workflows.get(workflow)
         click.echo("No such runs." if status or workflow else "No runs yet. `maestro run NAME` starts one.", err=True)
         return
     now = datetime.datetime.now(datetime.UTC)

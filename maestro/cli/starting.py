@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maestro.cli import completing
-from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option
+from maestro.cli.options import Target, WholeNumber, WorkflowName, connected, json_option
 
 if TYPE_CHECKING:
     from maestro.client import Client, Workflow
 
 
 @click.command("run")
-@click.argument("target", metavar="NAME|FILE", shell_complete=completing.complete_targets)
+@click.argument("target", metavar="NAME|FILE", type=Target())
 @click.option(
     "--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; repeat it for others."
 )

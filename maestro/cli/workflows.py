@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maestro.cli import completing
-from maestro.cli.options import WholeNumber, WorkflowName, connected, json_option, limit_option
+from maestro.cli.options import DefinitionFile, WholeNumber, WorkflowName, connected, json_option, limit_option
 
 if TYPE_CHECKING:
     from maestro.client import AppliedWorkflow, Client
@@ -20,7 +20,7 @@ MOST_NAMES_COMPARED = 1000
 
 
 @click.command("validate")
-@click.argument("file", metavar="FILE", shell_complete=completing.complete_files)
+@click.argument("file", metavar="FILE", type=DefinitionFile())
 @json_option
 @connected
 def validate_command(client: Client, file: str, as_json: bool) -> None:
@@ -43,7 +43,7 @@ def validate_command(client: Client, file: str, as_json: bool) -> None:
 
 
 @click.command("apply")
-@click.argument("file", metavar="FILE", shell_complete=completing.complete_files)
+@click.argument("file", metavar="FILE", type=DefinitionFile())
 @json_option
 @connected
 def apply_command(client: Client, file: str, as_json: bool) -> None:

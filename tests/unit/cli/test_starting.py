@@ -98,7 +98,9 @@ def test_unknown_name_is_answered_with_the_nearest(api: FakeApi, maestro: Maestr
 def test_file_that_does_not_exist_is_not_taken_for_a_name(api: FakeApi, maestro: Maestro):
     result = maestro("run", "gone.yaml")
 
-    assert result.stderr == "Error: gone.yaml cannot be read: No such file or directory.\n"
+    assert (
+        result.stderr == f"Error: There is no file gone.yaml. Its directory {Path.cwd()} has no file of such a name.\n"
+    )
     assert api.requests == []
 
 
@@ -127,7 +129,7 @@ def test_refused_inputs_are_listed(api: FakeApi, maestro: Maestro):
         (("flow.yaml", "--version", "2"), "--version goes with a workflow's NAME"),
         (("-", "--inputs-file", "-"), "Standard input can be the definition or the inputs, not both."),
         (("flights", "--version", "0"), "'--version'"),
-        (("flights", "--version", "x"), "'x' is no whole number: give a number of at least 1."),
+        (("flights", "--version", "x"), "'x' is no whole number of at least 1."),
         (("flights", "-i", "limit=1", "-i", "limit=2"), "Input 'limit' is given twice; give it once."),
         ((), "Missing argument 'NAME|FILE'"),
     ],

@@ -1,0 +1,120 @@
+"""Every command with arguments that are wrong, missing or nearly right: exit code, and a sentence that leads on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from maestro.cli.main import COMMANDS
+from tests.unit.cli.builders import RUN_ID, run_json, task_json
+from tests.unit.cli.conftest import Maestro
+from tests.unit.client.fake_api import FakeApi, problem
+
+NOBODY = "01920000-0000-7000-8000-00000000ffff"
+NO_RUN = "There is no such run."
+NO_WORKFLOW = "There is no workflow 'flihgts'. Did you mean flights? `maestro workflows` lists them."
+WRONG = [
+    ("logz", 2, "There is no command 'logz'. Did you mean 'logs'?"),
+    ("frobnicate", 2, "There is no command 'frobnicate'. `maestro --help` lists the commands."),
+    ("--jsn", 2, "No such option '--jsn'."),
+    ("run", 2, "Missing argument 'NAME|FILE'. Name a definition file, or a workflow: `maestro workflows` lists them."),
+    ("run flihgts", 1, NO_WORKFLOW),
+    ("run a/b", 2, "'a/b' is no workflow name"),
+    ("run folw.yaml", 1, "There is no file folw.yaml. Did you mean flow.yaml?"),
+    ("run none/flow.yaml", 1, "There is no file none/flow.yaml. There is no directory none either."),
+    ("run directory.yaml", 1, "directory.yaml cannot be read: Is a directory."),
+    ("run binary.yaml", 1, "binary.yaml is not UTF-8 text (byte 0). Save it as UTF-8."),
+    ("run flights --version x", 2, "'x' is no whole number of at least 1."),
+    ("run flow.yaml --version 1", 2, "--version goes with a workflow's NAME; a FILE runs the version it holds."),
+    ("run flights --input late", 2, "--input needs the form name=value, not 'late'."),
+    ("run flights --input layt=1", 2, "The workflow has no input 'layt'. Did you mean late? Its inputs: late."),
+    ("run flights --input late=soon", 2, "Input 'late' is of type integer; 'soon' is not."),
+    ("run flights --inputs-file none.json", 1, "There is no file none.json."),
+    ("run flights --inputs-file list.json", 1, "list.json must hold a mapping of input names to values, for example"),
+    ("run flights extra", 2, "Got unexpected extra argument (extra)"),
+    ("run flights --folow", 2, "No such option '--folow'. Did you mean '--follow'?"),
+    ("runs --status done", 2, "'done' is not one of 'pending', 'running', 'succeeded', 'failed', 'cancelled'."),
+    ("runs --limit 0", 2, "'0' is no whole number from 1 to 1,000,000."),
+    ("runs --workflow flihgts", 1, NO_WORKFLOW),
+    ("show", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    ("show flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
+    (f"show {NOBODY}", 1, NO_RUN),
+    ("logs", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    (f"logs {NOBODY}", 1, NO_RUN),
+    (f"logs {NOBODY} --follow", 1, NO_RUN),
+    (f"logs {RUN_ID} raed", 1, f"The run has no task 'raed'. Did you mean read? `maestro show {RUN_ID}` lists them."),
+    (f"logs {RUN_ID} raed --follow", 1, "The run has no task 'raed'. Did you mean read?"),
+    (f"logs {RUN_ID} --level warn", 2, "'warn' is not one of 'debug', 'info', 'warning', 'error'."),
+    (f"logs {RUN_ID} --attempt first", 2, "'first' is no whole number of at least 1."),
+    ("cancel", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    (f"cancel {NOBODY}", 1, NO_RUN),
+    ("canvas", 2, "Missing argument 'NAME'."),
+    ("canvas flihgts", 1, NO_WORKFLOW),
+    ("canvas flow.yaml", 2, "Name an applied workflow; first `maestro apply flow.yaml`."),
+    ("activate flights", 2, "Missing argument 'VERSION'."),
+    ("activate flights x", 2, "'x' is no whole number of at least 1."),
+    ("activate flihgts 1", 1, NO_WORKFLOW),
+    ("archive", 2, "Missing argument 'NAME'. `maestro workflows` lists them."),
+    ("archive flihgts", 1, NO_WORKFLOW),
+    ("apply", 2, "Missing argument 'FILE'. Name a definition file, for example examples/flight-delays.yaml, or '-'"),
+    ("apply folw.yaml", 1, "There is no file folw.yaml. Did you mean flow.yaml?"),
+    ("validate directory.yaml", 1, "directory.yaml cannot be read: Is a directory."),
+    ("workflows --limit many", 2, "'many' is no whole number from 1 to 1,000,000."),
+    ("kinds extra", 2, "Got unexpected extra argument (extra)"),
+    ("kinds --home", 2, "Option '--home' requires an argument."),
+    ("kinds --home none", 1, "Is it the home of a stack? `maestro up --home "),
+    ("kinds --profile none", 1, "There is no profile 'none'. Add to "),
+    ("kinds --url nonsense", 1, "The server's URL must look like http://127.0.0.1:3000."),
+    ("schema extra", 2, "Got unexpected extra argument (extra)"),
+    ("completion", 2, "Missing argument 'SHELL'. Choose from:"),
+    ("completion tcsh", 2, "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
+    ("open flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
+    (f"open {NOBODY}", 1, NO_RUN),
+    ("up --port 0", 2, "'0' is no port: give a whole number from 1 to 65,535."),
+    ("up --concurrency none", 2, "'none' is no number of tasks: give a whole number from 1 to 1,000."),
+    ("up --json", 2, "--json needs --detach."),
+    ("down --home flow.yaml", 1, "flow.yaml is no directory. Choose another home by --home."),
+    ("status --home flow.yaml", 1, "flow.yaml is no directory. Choose another home by --home."),
+]
+
+
+@pytest.fixture(autouse=True)
+def server(api: FakeApi, directory: Path) -> None:
+    """A server with one workflow and one run, and files of every bad sort."""
+    flights = {"id": "1", "name": "flights", "version": 1, "inputs": {"late": {"type": "integer"}}}
+    api.on_list("/workflows", [flights])
+    api.on("GET", "/workflows/flights", flights)
+    api.on("GET", f"/workflow-runs/{RUN_ID}", run_json())
+    api.on_list("/workflow-runs", [])
+    api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
+    api.on_turns("GET", f"/workflow-runs/{RUN_ID}/logs", problem(404, "task_not_found", "No such task."))
+    for method, path in (("GET", ""), ("GET", "/logs"), ("GET", "/task-executions"), ("POST", "/cancel")):
+        api.on_turns(method, f"/workflow-runs/{NOBODY}{path}", problem(404, "run_not_found", NO_RUN))
+    (directory / "flow.yaml").write_text("name: flow\n")
+    (directory / "directory.yaml").mkdir()
+    (directory / "binary.yaml").write_bytes(b"\xff\xfe")
+    (directory / "list.json").write_text("[1]")
+
+
+@pytest.mark.parametrize(("typed", "exit_code", "said"), WRONG, ids=[typed for typed, *_ in WRONG])
+def test_wrong_argument_is_answered_by_what_to_do(maestro: Maestro, typed: str, exit_code: int, said: str):
+    result = maestro(*typed.split())
+
+    assert result.exit_code == exit_code, result.output
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(("typed", "exit_code", "said"), WRONG[3:12], ids=[typed for typed, *_ in WRONG[3:12]])
+def test_the_same_is_an_object_for_programs(maestro: Maestro, typed: str, exit_code: int, said: str):
+    result = maestro(*typed.split(), "--json")
+
+    assert result.exit_code == exit_code
+    assert said in json.loads(result.stderr)["message"]
+
+
+def test_every_command_is_tried_here():
+    assert {typed.split()[0] for typed, *_ in WRONG} >= set(COMMANDS)
