@@ -1,7 +1,7 @@
 # Installs, runs and checks Maestro. `make` alone lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down test lint bench docs lock tools clean
+.PHONY: help setup setup-dev up down test lint bench docs record lock tools clean
 
 # Everything below is relative to the checkout, so that a path with spaces needs no quoting.
 VENV := .venv
@@ -35,6 +35,9 @@ bench: setup-dev ## Measure Maestro beside raw Celery; BENCH="--scale 0.1 --only
 
 docs: setup ## Write the pages of docs/ that are made from the code
 	$(PYTHON) docs/generate.py
+
+record: setup ## Write the terminal recording of README.md on the stack that runs
+	$(PYTHON) docs/record.py
 
 lock: ## Write requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
