@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import selectors
 import signal
 import subprocess
 import time
@@ -13,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from executors.runtime.pipes import OutputPipes
+
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 5.0
 """How long a cancelled process has between SIGTERM and SIGKILL."""
 LINGER_SECONDS = 1.0
 """How long output is still read after the process ended while another one holds its pipes."""
-
-_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,35 +40,35 @@ def run_process(
     is_cancelled: Callable[[], bool],
     grace_seconds: float = GRACE_SECONDS,
 ) -> ProcessExit:
-    """Run a program until it ends and hand its output to `receive` as `stdout` or `stderr` and bytes.
+    """Run a program until it ends and hand its output to `receive` as `stdout` or `stderr` and bytes, in order.
 
     It reads nothing from stdin, sees `environment` and nothing else, and leads a process group of its own. What is
     left of the group when it ends is killed; a process that left the group is not waited for. Raises OSError when the
     program cannot be started.
     """
-    process = subprocess.Popen(
-        arguments,
-        cwd=directory,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-    )
-    try:
-        stopped = _follow(process, receive, is_cancelled, grace_seconds)
-    finally:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdout, process.stderr):
-            assert pipe is not None
-            pipe.close()
+    with contextlib.closing(OutputPipes()) as pipes:
+        stdout, stderr = pipes.writers
+        process = subprocess.Popen(
+            arguments,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            pipes.close_writers()
+            stopped = _follow(process, pipes, receive, is_cancelled, grace_seconds)
+        finally:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
     return ProcessExit(status=process.returncode, is_cancelled=stopped)
 
 
 def _follow(
     process: subprocess.Popen[bytes],
+    pipes: OutputPipes,
     receive: Callable[[str, bytes], None],
     is_cancelled: Callable[[], bool],
     grace_seconds: float,
@@ -77,39 +76,29 @@ def _follow(
     """Read until the process has ended and its output too; return whether it was cancelled."""
     is_stopping = False
     kill_at = leave_at = math.inf
-    with selectors.DefaultSelector() as selector:
-        for pipe, stream in ((process.stdout, "stdout"), (process.stderr, "stderr")):
-            assert pipe is not None
-            selector.register(pipe, selectors.EVENT_READ, stream)
-        while True:
-            _read_ready(process, selector, receive)
-            now = time.monotonic()
-            if process.poll() is not None:
-                leave_at = min(leave_at, now + LINGER_SECONDS)
-                if not selector.get_map() or now >= leave_at:
-                    return is_stopping
-            elif now >= kill_at:
-                _signal_group(process, signal.SIGKILL)
-            elif not is_stopping and is_cancelled():
-                _signal_group(process, signal.SIGTERM)
-                is_stopping = True
-                kill_at = now + grace_seconds
+    while True:
+        _read_ready(process, pipes, receive)
+        now = time.monotonic()
+        if process.poll() is not None:
+            leave_at = min(leave_at, now + LINGER_SECONDS)
+            if not pipes.is_open or now >= leave_at:
+                return is_stopping
+        elif now >= kill_at:
+            _signal_group(process, signal.SIGKILL)
+        elif not is_stopping and is_cancelled():
+            _signal_group(process, signal.SIGTERM)
+            is_stopping = True
+            kill_at = now + grace_seconds
 
 
-def _read_ready(
-    process: subprocess.Popen[bytes], selector: selectors.BaseSelector, receive: Callable[[str, bytes], None]
-) -> None:
+def _read_ready(process: subprocess.Popen[bytes], pipes: OutputPipes, receive: Callable[[str, bytes], None]) -> None:
     """Wait a moment for output, or for the end when both pipes are closed already, and pass on what there is."""
-    if not selector.get_map():
+    if not pipes.is_open:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL_SECONDS)
         return
-    for key, _ in selector.select(POLL_SECONDS):
-        chunk = os.read(key.fd, _CHUNK_BYTES)
-        if chunk:
-            receive(key.data, chunk)
-        else:
-            selector.unregister(key.fileobj)
+    for stream, chunk in pipes.read(POLL_SECONDS):
+        receive(stream, chunk)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -1,11 +1,12 @@
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from executors.runtime import process
+from executors.runtime import pipes, process
 from executors.runtime.process import run_process
 
 
@@ -50,6 +51,50 @@ def test_process_leads_its_own_session(tmp_path):
     pid, session = b"".join(chunk for _, chunk in received).split()
     assert pid == session
     assert int(session) != os.getsid(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pipes of one write")
+def test_writes_keep_their_order_across_streams(tmp_path):
+    command = "i=0; while [ $i -lt 500 ]; do echo e$i >&2; echo o$i; echo p$i; echo f$i >&2; i=$((i+1)); done"
+
+    _, received = run(command, tmp_path)
+
+    assert b"".join(chunk for _, chunk in received).split() == [
+        f"{kind}{number}".encode() for number in range(500) for kind in "eopf"
+    ]
+    assert {stream for stream, chunk in received if chunk[:1] in b"ef"} == {"stderr"}
+
+
+def test_output_is_complete_where_pipes_hold_more_than_one_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipes, "_make_pipe", lambda: (*os.pipe(), False))
+
+    _, received = run("head -c 300000 /dev/zero >&2; for i in 1 2 3; do echo $i; done", tmp_path)
+
+    assert b"".join(chunk for stream, chunk in received if stream == "stdout") == b"1\n2\n3\n"
+    assert sum(len(chunk) for stream, chunk in received if stream == "stderr") == 300000
+
+
+def test_output_can_be_opened_by_its_name(tmp_path):
+    end, received = run("echo one > /dev/stderr; echo two > /dev/stdout", tmp_path)
+
+    assert end.status == 0
+    assert received == [("stderr", b"one\n"), ("stdout", b"two\n")]
+
+
+def test_pipes_leave_no_descriptor_behind(tmp_path):
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    run("echo out; echo err >&2", tmp_path)
+    with pytest.raises(FileNotFoundError):
+        run_process(
+            ["/no/such/program"],
+            environment={},
+            directory=tmp_path,
+            receive=lambda stream, chunk: None,
+            is_cancelled=lambda: False,
+        )
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_both_streams_are_read_at_once(tmp_path):
