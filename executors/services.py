@@ -17,6 +17,13 @@ SELECT %(organization_id)s, %(run_id)s, %(task_key)s, %(map_index)s, %(attempt)s
        line.stream, line.level, line.message, line.created_at
 FROM lock, unnest(%(streams)s::text[], %(levels)s::text[], %(messages)s::text[], %(times)s::timestamptz[])
      AS line (stream, level, message, created_at)
+WHERE line.created_at > coalesce(%(after)s::timestamptz, '-infinity')
+"""
+
+_STORED_UNTIL = """
+SELECT max(created_at) FROM task_log_lines
+WHERE run_id = %(run_id)s AND task_key = %(task_key)s AND attempt = %(attempt)s
+  AND map_index IS NOT DISTINCT FROM %(map_index)s
 """
 
 
@@ -29,20 +36,31 @@ def store_log_lines(
     map_index: int | None,
     attempt: int,
     lines: Sequence[LogLine],
+    is_repeat: bool = False,
 ) -> None:
-    """Append lines to the log of an attempt, in their order."""
-    connection.execute(
-        _INSERT_LINES,
-        {
-            "lock": selectors.log_lock(run_id),
-            "organization_id": organization_id,
-            "run_id": run_id,
-            "task_key": task_key,
-            "map_index": map_index,
-            "attempt": attempt,
-            "streams": [line.stream for line in lines],
-            "levels": [line.level for line in lines],
-            "messages": [line.message for line in lines],
-            "times": [line.created_at for line in lines],
-        },
-    )
+    """Append lines to the log of an attempt, in their order; each is later than the one before.
+
+    `is_repeat` says that an earlier try to store some of them ended in an error: they may be stored all the same, and
+    are not stored twice.
+    """
+    parameters = {
+        "lock": selectors.log_lock(run_id),
+        "organization_id": organization_id,
+        "run_id": run_id,
+        "task_key": task_key,
+        "map_index": map_index,
+        "attempt": attempt,
+        "streams": [line.stream for line in lines],
+        "levels": [line.level for line in lines],
+        "messages": [line.message for line in lines],
+        "times": [line.created_at for line in lines],
+        "after": None,
+    }
+    if not is_repeat:
+        connection.execute(_INSERT_LINES, parameters)
+        return
+    with connection.transaction():
+        # The earlier try may still go on at the server: it has ended once the lock is ours.
+        connection.execute("SELECT pg_advisory_xact_lock(%(lock)s)", parameters)
+        row = connection.execute(_STORED_UNTIL, parameters).fetchone()
+        connection.execute(_INSERT_LINES, parameters | {"after": row[0] if row else None})

@@ -33,16 +33,20 @@ class AttemptLog:
 
     While the attempt runs, `write_lines` is called only from a thread of this object, which is started by the first
     line: never inside the user's code, where it would join the user's database transaction. `close` writes what is left
-    from the caller's thread. So no call overlaps another, and an attempt that writes nothing costs nothing.
+    from the caller's thread. So no call overlaps another, and an attempt that writes nothing costs nothing. After a
+    call that failed it is `write_lines_again`, with the same lines and perhaps more: some may have been written.
     """
 
-    def __init__(self, write_lines: WriteLines) -> None:
+    def __init__(self, write_lines: WriteLines, write_lines_again: WriteLines | None = None) -> None:
         self._write_lines = write_lines
+        self._write_lines_again = write_lines_again or write_lines
+        self._has_failed = False
         # Re-entrant: a signal handler of the user's code may print while a line is being added.
         self._changed = threading.Condition()
         self._pending: list[LogLine] = []
         self._writer: threading.Thread | None = None
         self._first_pending_at = 0.0
+        self._last_at = datetime.datetime.min.replace(tzinfo=datetime.UTC)
         self._bytes = 0
         self._lines = 0
         self._is_closed = False
@@ -84,8 +88,9 @@ class AttemptLog:
             line, stream, level = f"… log truncated at {limit}", "log", "warning"
         self._bytes += size
         self._lines += 1
-        now = datetime.datetime.now(datetime.UTC)
-        self._pending.append(LogLine(stream=stream, level=level, message=line, created_at=now))
+        # Later than the line before, whatever the clock says: by its time a line is known in its attempt.
+        self._last_at = max(datetime.datetime.now(datetime.UTC), self._last_at + datetime.timedelta(microseconds=1))
+        self._pending.append(LogLine(stream=stream, level=level, message=line, created_at=self._last_at))
         if len(self._pending) == 1:
             self._first_pending_at = time.monotonic()
             self._wake_writer()
@@ -121,8 +126,10 @@ class AttemptLog:
 
     def _write(self, batch: list[LogLine]) -> bool:
         try:
-            self._write_lines(batch)
+            (self._write_lines_again if self._has_failed else self._write_lines)(batch)
+            self._has_failed = False
         except Exception:
+            self._has_failed = True
             logger.exception("Writing lines of an attempt's log failed", extra={"event": "attempt_log_write_failed"})
             with self._changed:
                 self._pending = batch + self._pending

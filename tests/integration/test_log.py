@@ -42,8 +42,15 @@ def run(actor, sent):
     return start_run(actor, {"a": "", "b": ""})
 
 
-def write(connection, run, *messages, task_key="a", attempt=1, level="info"):
+def lines_of(*messages, level="info"):
     now = datetime.datetime.now(datetime.UTC)
+    return [
+        LogLine(stream="stdout", level=level, message=each, created_at=now + datetime.timedelta(microseconds=number))
+        for number, each in enumerate(messages)
+    ]
+
+
+def write(connection, run, *messages, task_key="a", attempt=1, level="info", lines=None, is_repeat=False):
     services.store_log_lines(
         connection,
         organization_id=run.organization_id,
@@ -51,7 +58,8 @@ def write(connection, run, *messages, task_key="a", attempt=1, level="info"):
         task_key=task_key,
         map_index=None,
         attempt=attempt,
-        lines=[LogLine(stream="stdout", level=level, message=each, created_at=now) for each in messages],
+        lines=lines or lines_of(*messages, level=level),
+        is_repeat=is_repeat,
     )
 
 
@@ -123,6 +131,28 @@ def test_follower_of_two_writers_sees_every_line_once(actor, run):
 
     for name in "ab":
         assert [each for each in seen if each[0] == name] == [f"{name}{number}" for number in range(batches)]
+
+
+def test_lines_of_a_try_that_was_stored_after_all_are_not_doubled(actor, run, connection, other):
+    lines = lines_of("one", "two", "three")
+    write(connection, run, "another task's", task_key="b")
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        with connection.transaction():
+            write(connection, run, lines=lines[:2])
+            repeating = threads.submit(write, other, run, lines=lines, is_repeat=True)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                repeating.result(0.3)
+        repeating.result(SECONDS)
+
+    write(other, run, lines=lines, is_repeat=True)
+
+    assert read(actor, run, task_key="a")[0] == ["one", "two", "three"]
+
+
+def test_lines_of_a_try_that_was_lost_are_stored(actor, run, connection):
+    write(connection, run, "one", "two", is_repeat=True)
+
+    assert read(actor, run)[0] == ["one", "two"]
 
 
 def test_lines_are_narrowed_by_task_attempt_and_level(actor, run, connection):

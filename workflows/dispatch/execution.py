@@ -130,6 +130,7 @@ def _run(claimed: Claim) -> Outcome:
         attempt=claimed.attempt,
         idempotency_token=idempotency_token(claimed),
         write_lines=lambda lines: _store_lines(sql.engine_connection(), claimed, lines),
+        write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, lines, is_repeat=True),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
     return outcome_of(result) if result.waits_for is None else _call(claimed, version, result.waits_for)
@@ -193,7 +194,9 @@ def idempotency_token(claimed: Claim) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def _store_lines(connection: sql.Connection, claimed: Claim, lines: Sequence[LogLine]) -> None:
+def _store_lines(
+    connection: sql.Connection, claimed: Claim, lines: Sequence[LogLine], *, is_repeat: bool = False
+) -> None:
     executor_services.store_log_lines(
         connection,
         organization_id=claimed.organization_id,
@@ -202,6 +205,7 @@ def _store_lines(connection: sql.Connection, claimed: Claim, lines: Sequence[Log
         map_index=claimed.map_index,
         attempt=claimed.attempt,
         lines=lines,
+        is_repeat=is_repeat,
     )
 
 

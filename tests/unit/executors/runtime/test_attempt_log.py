@@ -1,4 +1,5 @@
 import datetime
+import itertools
 import logging
 import threading
 
@@ -189,6 +190,30 @@ def test_failing_write_is_tried_again_at_the_end(failures, caplog):
 
     assert store.messages == ["one", "two"]
     assert [record.event for record in caplog.records] == ["attempt_log_write_failed"] * failures
+
+
+def test_lines_of_a_write_that_failed_are_written_as_such(monkeypatch):
+    monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 60)
+    first, again = Store(failures=1), Store()
+    log = AttemptLog(first.write, again.write)
+
+    for number in range(BATCH_LINES):
+        log.write_line(str(number))
+    log.close()
+
+    assert (first.tries, first.messages) == (1, [])
+    assert again.messages == [str(number) for number in range(BATCH_LINES)]
+
+
+def test_each_line_is_later_than_the_one_before():
+    store = Store()
+    log = AttemptLog(store.write)
+
+    log.write_line("\n" * 500)
+    log.close()
+
+    times = [line.created_at for batch in store.batches for line in batch]
+    assert all(earlier < later for earlier, later in itertools.pairwise(times))
 
 
 def test_failing_write_is_tried_again_while_the_attempt_runs(monkeypatch):
