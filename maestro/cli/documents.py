@@ -13,13 +13,12 @@ import click
 
 from maestro.cli import text
 from maestro.cli.explanations import explain_problems
-from maestro.cli.failures import Failure, suggestion
+from maestro.cli.failures import Failure
 from maestro.client import Problem
 
 STANDARD_INPUT = "-"
 DEFINITION_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES = 4 * 1024 * 1024
-JSON_TYPES = ("null", "boolean", "integer", "number", "array", "object")
 
 
 def is_file_name(target: str) -> bool:
@@ -59,21 +58,23 @@ def read_inputs_file(file: str) -> dict[str, Any]:
 
 
 def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs given as `name=value`, each read as the type its schema says.
+    """Return the inputs given as `name=value`, `name=@file` or `name`, which asks for the value without echo.
 
-    Raises click.UsageError with everything that is wrong with them.
+    A value is text where the input's schema takes text, and otherwise JSON. What is no JSON stays text: the server
+    tells what is wrong with it, together with all else that is wrong with the inputs. Raises click.UsageError with
+    everything that keeps values from being read.
     """
     inputs: dict[str, Any] = {}
     faults: list[str] = []
     for pair in pairs:
         name, equals, value = pair.partition("=")
         try:
-            if not equals or not name:
+            if not name:
                 raise click.UsageError(f"--input needs the form name=value, not '{text.one_line(pair)}'.")
             if name in inputs:
                 raise click.UsageError(f"Input '{text.one_line(name)}' is given twice; give it once.")
             inputs[name] = None
-            inputs[name] = _parse_input(name, value, schemas)
+            inputs[name] = _typed_value(_given_value(name, value) if equals else _asked_value(name), schemas.get(name))
         except click.UsageError as error:
             faults.append(error.message)
     if faults:
@@ -81,59 +82,51 @@ def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, 
     return inputs
 
 
-def _parse_input(name: str, value: str, schemas: Mapping[str, Any]) -> Any:
-    if schemas and name not in schemas:
-        known = ", ".join(text.one_line(each) for each in schemas)
+def reads_standard_input(pair: str) -> bool:
+    """Tell whether an `--input` takes its value from standard input."""
+    return pair.partition("=")[2] == f"@{STANDARD_INPUT}"
+
+
+def _given_value(name: str, value: str) -> str:
+    """Return what follows `name=`: the value itself, or what is in the file it names."""
+    if not value.startswith("@"):
+        return value
+    if value.startswith("@@"):
+        return value[1:]
+    try:
+        content = _read(value[1:])
+    except Failure as failure:
+        hint = f" For a text that begins with @ write {text.one_line(name)}=@{text.one_line(value)}."
+        raise click.UsageError(f"Input '{text.one_line(name)}': {failure.message}{hint}") from failure
+    return content.removesuffix("\n").removesuffix("\r")
+
+
+def _asked_value(name: str) -> str:
+    """Ask for a value at the terminal, where nobody can read along."""
+    if not sys.stdin.isatty():
         raise click.UsageError(
-            f"The workflow has no input '{text.one_line(name)}'.{suggestion(name, schemas)} Its inputs: {known}."
+            f"Input '{text.one_line(name)}' has no value: write {text.one_line(name)}=VALUE or "
+            f"{text.one_line(name)}=@FILE (@- reads standard input). At a terminal, the bare name asks for it."
         )
-    return _typed_value(name, value, _types_of(schemas.get(name)))
+    answer: str = click.prompt(text.one_line(name), hide_input=True, default="", show_default=False, err=True)
+    return answer
 
 
-def _typed_value(name: str, value: str, types: frozenset[str]) -> Any:
+def _typed_value(value: str, schema: Any) -> Any:
     from workflows.definition.values import check_value
 
-    if "string" in types:
+    if "string" in _types_of(schema):
         return value
-    is_json = True
-    parsed: Any = value
     try:
         parsed = json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        is_json = False
-    if types and not (is_json and _is_of(parsed, types)):
-        expected = " or ".join(kind for kind in JSON_TYPES if kind in types)
-        raise click.UsageError(
-            f"Input '{text.one_line(name)}' is of type {expected}; '{text.one_line(value)}' is not{_hint(types)}."
-        )
-    if problems := check_value(parsed):
-        raise click.UsageError(f"Input '{text.one_line(name)}' {text.one_line(problems[0].message)}.")
-    return parsed
+        return value
+    return value if check_value(parsed) else parsed
 
 
-def _types_of(schema: Any) -> frozenset[str]:
+def _types_of(schema: Any) -> Sequence[str]:
     kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    if isinstance(kinds, str):
-        return frozenset({kinds})
-    return frozenset(str(kind) for kind in kinds) if isinstance(kinds, list) else frozenset()
-
-
-def _is_of(value: Any, types: frozenset[str]) -> bool:
-    """Tell whether a value is of one of the types as JSON Schema counts them: 3.0 is an integer, true no number."""
-    if isinstance(value, bool):
-        return "boolean" in types
-    if isinstance(value, int | float):
-        return "number" in types or ("integer" in types and float(value).is_integer())
-    names = {type(None): "null", str: "string", list: "array", dict: "object"}
-    return names[type(value)] in types
-
-
-def _hint(types: frozenset[str]) -> str:
-    if "boolean" in types:
-        return " (write true or false)"
-    if "array" in types:
-        return ' (write JSON, for example ["a", "b"])'
-    return ' (write JSON, for example {"a": 1})' if "object" in types else ""
+    return [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
 
 
 def _read(file: str) -> str:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("target", metavar="NAME|FILE", type=Target())
 @click.option(
-    "--input", "-i", "pairs", metavar="NAME=VALUE", multiple=True, help="Set one input; repeat it for others."
+    "--input",
+    "-i",
+    "pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set one input; repeat it for others. Text as it is, other types as JSON. NAME=@FILE reads a file, "
+    "NAME=@- standard input; a bare NAME asks without echo.",
 )
 @click.option(
     "--inputs-file",
@@ -43,12 +49,14 @@ def run_command(
     maestro run examples/flight-delays.yaml --follow
     maestro run flight-delays --input late_after=60 --input top=10
     maestro run flight-delays --inputs-file inputs.yaml --json
+    maestro run backup --input password=@password.txt
     """
     from maestro.cli import documents, following, output, text
     from maestro.cli.workflows import apply_definition, naming_workflow
 
-    if target == inputs_file == documents.STANDARD_INPUT:
-        raise click.UsageError("Standard input can be the definition or the inputs, not both.")
+    readers = [target == documents.STANDARD_INPUT, inputs_file == documents.STANDARD_INPUT]
+    if sum((*readers, *map(documents.reads_standard_input, pairs))) > 1:
+        raise click.UsageError("Standard input can be the definition, the inputs or one input, not several of them.")
     if documents.is_file_name(target):
         if version is not None:
             raise click.UsageError("--version goes with a workflow's NAME; a FILE runs the version it holds.")

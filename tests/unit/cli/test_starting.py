@@ -47,6 +47,23 @@ def test_input_flags_come_before_the_inputs_file(api: FakeApi, maestro: Maestro)
     assert api.requests[-1].document == {"inputs": {"day": "2026-01-31", "limit": 2}}
 
 
+def test_secret_may_come_from_standard_input(api: FakeApi, maestro: Maestro):
+    result = maestro("run", "flights", "--input", "day=@-", stdin="hunter22\n")
+
+    assert api.requests[-1].document == {"inputs": {"day": "hunter22"}}
+    assert "hunter22" not in result.output
+
+
+def test_bare_name_asks_at_a_terminal_without_echo(api: FakeApi, maestro: Maestro, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+
+    result = maestro("run", "flights", "--input", "day", stdin="hunter22\n")
+
+    assert "day: " in result.stderr
+    assert "hunter22" not in result.output
+    assert api.requests[-1].document == {"inputs": {"day": "hunter22"}}
+
+
 def test_inputs_are_read_as_the_types_of_the_version_asked_for(api: FakeApi, maestro: Maestro):
     old = {"number": 1, "definition": {"inputs": {"limit": {"type": "string"}}}}
     api.on_list("/workflows/flights/versions", [{"number": 3}, {"number": 2}, old])
@@ -122,12 +139,16 @@ def test_refused_inputs_are_listed(api: FakeApi, maestro: Maestro):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("flights", "--input", "limit=x"), "Input 'limit' is of type integer; 'x' is not."),
-        (("flights", "--input", "limt=3"), "Did you mean limit? Its inputs: day, limit."),
-        (("flights", "--input", "limit"), "--input needs the form name=value"),
+        (("flights", "--input", "=3"), "--input needs the form name=value, not '=3'."),
+        (("flights", "--input", "limit"), "Input 'limit' has no value: write limit=VALUE"),
+        (("-", "-i", "day=@-"), "Standard input can be the definition, the inputs or one input"),
+        (("flights", "-i", "day=@-", "-i", "limit=@-"), "Standard input can be the definition, the inputs or one"),
         (("a/b",), "'a/b' is no workflow name"),
         (("flow.yaml", "--version", "2"), "--version goes with a workflow's NAME"),
-        (("-", "--inputs-file", "-"), "Standard input can be the definition or the inputs, not both."),
+        (
+            ("-", "--inputs-file", "-"),
+            "Standard input can be the definition, the inputs or one input, not several of them.",
+        ),
         (("flights", "--version", "0"), "'--version'"),
         (("flights", "--version", "x"), "'x' is no whole number of at least 1."),
         (("flights", "-i", "limit=1", "-i", "limit=2"), "Input 'limit' is given twice; give it once."),
