@@ -19,6 +19,7 @@ from workflows.definition.canonical import canonical_json, comparable_json
 from workflows.definition.cel import EvaluationFailed, matches_pattern
 from workflows.definition.input_messages import explain
 from workflows.definition.problems import Path, Problem, suggestion
+from workflows.definition.secrets import find_misplaced
 from workflows.definition.values import JsonValue, describe
 
 FORMATS = ("date", "date-time", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
@@ -41,10 +42,7 @@ def check_schema(schema: Mapping[str, JsonValue], path: Path) -> list[Problem]:
     if size > MAX_SCHEMA_CHARACTERS:
         message = f"has {size:,} characters as JSON; at most {MAX_SCHEMA_CHARACTERS:,} are allowed"
         return [Problem(code="too_large", path=path, message=message)]
-    problems = list(_check(schema, path))
-    if not problems and "default" in schema:
-        problems = check_against(schema, schema["default"], (*path, "default"))
-    return problems
+    return list(_check(schema, path)) or [*find_misplaced(schema, path), *_check_defaults(schema, path)]
 
 
 def check_against(schema: Mapping[str, JsonValue], value: JsonValue, path: Path) -> list[Problem]:
@@ -52,6 +50,45 @@ def check_against(schema: Mapping[str, JsonValue], value: JsonValue, path: Path)
     validator = _Validator(schema, registry=Registry(), format_checker=_FORMAT_CHECKER)
     errors = validator.iter_errors(value)
     return list(dict.fromkeys(explain(error, path) for error in errors))
+
+
+def complete(schema: JsonValue, value: JsonValue, *, is_filled: bool = True) -> JsonValue:
+    """Return the value with what its schema adds: defaults of keys an object lacks, and integers that are integers.
+
+    JSON Schema takes 1.0 for an integer, expressions do not. Objects inside lists get no defaults: a large list would
+    multiply them.
+    """
+    if not isinstance(schema, Mapping):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        types = schema.get("type", ())
+        return int(value) if "integer" in types and "number" not in types else value
+    if isinstance(value, list):
+        return [complete(schema.get("items"), item, is_filled=False) for item in value]
+    if isinstance(value, dict):
+        members = schema.get("properties", {})
+        whole = {**value, **(_defaults(members, value) if is_filled else {})}
+        return {name: complete(members.get(name), member, is_filled=is_filled) for name, member in whole.items()}
+    return value
+
+
+def _defaults(members: Mapping[str, JsonValue], value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the defaults of the keys that an object lacks."""
+    return {
+        name: member["default"]
+        for name, member in members.items()
+        if isinstance(member, dict) and "default" in member and name not in value
+    }
+
+
+def _check_defaults(schema: JsonValue, path: Path) -> Iterator[Problem]:
+    """Yield how defaults that would be filled in fail their own schema."""
+    if not isinstance(schema, dict):
+        return
+    if "default" in schema:
+        yield from check_against(schema, complete(schema, schema["default"]), (*path, "default"))
+    for name, member in schema.get("properties", {}).items():
+        yield from _check_defaults(member, (*path, "properties", name))
 
 
 def _check(schema: JsonValue, path: Path) -> Iterator[Problem]:
@@ -94,7 +131,8 @@ def _check_members(keyword: str, value: JsonValue, path: Path) -> Iterator[Probl
 
 def _check_format(name: str, path: Path) -> Iterator[Problem]:
     if name not in FORMATS:
-        message = f"must be one of {', '.join(FORMATS)}{suggestion(name, FORMATS)}"
+        near = "; a secret is marked `writeOnly: true`" if name == "password" else suggestion(name, FORMATS)
+        message = f"must be one of {', '.join(FORMATS)}{near}"
         yield Problem(code="not_allowed", path=path, message=message)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workflows.definition.canonical import canonical_json
-from workflows.definition.input_schema import check_against
+from workflows.definition.input_schema import check_against, complete
 from workflows.definition.problems import InputsInvalid, Problem, Suggester
 from workflows.definition.values import JsonValue, check_value, describe
 
@@ -16,8 +16,8 @@ def resolve_inputs(schemas: Mapping[str, Mapping[str, JsonValue]], given: JsonVa
     """Return a value for every declared input, in the order declared.
 
     An input that has no `default` is required, also when its schema allows null: a run never sees an input without a
-    value. Only the default of the input itself is filled in, none from inside its schema. What is declared an integer
-    becomes one: JSON Schema takes 1.0 for an integer, expressions do not. Raises InputsInvalid with every problem.
+    value. Keys that an object lacks are filled in from the defaults in its `properties`, before it is checked. Raises
+    InputsInvalid with every problem.
     """
     if not isinstance(given, dict):
         message = f"inputs must be a mapping of names to values, not {describe(given)}"
@@ -32,31 +32,16 @@ def resolve_inputs(schemas: Mapping[str, Mapping[str, JsonValue]], given: JsonVa
     resolved: dict[str, JsonValue] = {}
     for name, schema in schemas.items():
         if name in given:
-            problems += check_against(schema, given[name], (name,))
-            resolved[name] = _with_integers(schema, given[name])
+            resolved[name] = complete(schema, given[name])
+            problems += check_against(schema, resolved[name], (name,))
         elif "default" in schema:
-            resolved[name] = _with_integers(schema, schema["default"])
+            resolved[name] = complete(schema, schema["default"])
         else:
             problems.append(Problem(code="missing_input", path=(name,), message="is required; it has no default"))
     problems += check_value(resolved)
     if problems:
         raise InputsInvalid(problems)
     return resolved
-
-
-def _with_integers(schema: JsonValue, value: JsonValue) -> JsonValue:
-    """Return the value with every whole number as an integer where its schema asks for one."""
-    if not isinstance(schema, Mapping):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        types = schema.get("type", ())
-        return int(value) if "integer" in types and "number" not in types else value
-    if isinstance(value, list):
-        return [_with_integers(schema.get("items"), item) for item in value]
-    if isinstance(value, dict):
-        members = schema.get("properties", {})
-        return {key: _with_integers(members.get(key), member) for key, member in value.items()}
-    return value
 
 
 def _check_names(schemas: Mapping[str, Mapping[str, JsonValue]], given: Mapping[str, JsonValue]) -> list[Problem]:

@@ -177,7 +177,8 @@ class WorkflowDefinition(_Spec):
     inputs: dict[Identifier, dict[str, JsonValue]] = Field(
         default_factory=dict,
         max_length=MAX_INPUTS,
-        description="The inputs a run takes: name to JSON Schema. An input without `default` must be given.",
+        description="The inputs a run takes: name to JSON Schema. An input without `default` must be given; one with"
+        " `writeOnly: true` is a secret, which expressions read and nobody is shown.",
     )
     tasks: dict[Identifier, TaskSpec] = Field(
         min_length=1,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import logging
@@ -19,6 +20,7 @@ from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
+from workflows.definition.secrets import Secrets
 from workflows.dispatch import advance, call_watch, celery_calls, finalise, publish
 from workflows.dispatch.celery_calls import CeleryTaskUnknown
 from workflows.dispatch.claim import Claim, claim_surely
@@ -113,10 +115,12 @@ def _run(claimed: Claim) -> Outcome:
     if claimed.hold == 2:
         return Outcome(status=TaskStatus.CANCELLED)
     version = sql.with_engine_connection(lambda connection: cache.get_version(connection, claimed.workflow_version_id))
+    secrets = Secrets.of(version.definition.inputs, claimed.inputs)
     try:
         options = _render(claimed, version)
     except ExpressionFailed as error:
-        return Outcome(status=TaskStatus.FAILED, error_code="expression_failed", error_message=str(error))
+        message = secrets.hide_in_text(str(error))
+        return Outcome(status=TaskStatus.FAILED, error_code="expression_failed", error_message=message)
     if options is None:
         return Outcome(status=TaskStatus.SKIPPED, reason=Reason.CONDITION)
     result = run_attempt(
@@ -129,14 +133,15 @@ def _run(claimed: Claim) -> Outcome:
         map_index=claimed.map_index,
         attempt=claimed.attempt,
         idempotency_token=idempotency_token(claimed),
-        write_lines=lambda lines: _store_lines(sql.engine_connection(), claimed, lines),
-        write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, lines, is_repeat=True),
+        write_lines=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines),
+        write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines, is_repeat=True),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
-    return outcome_of(result) if result.waits_for is None else _call(claimed, version, result.waits_for)
+    outcome = outcome_of(result) if result.waits_for is None else _call(claimed, version, secrets, result.waits_for)
+    return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
 
 
-def _call(claimed: Claim, version: CompiledVersion, call: CeleryCall) -> Outcome:
+def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: CeleryCall) -> Outcome:
     """Make the call that the attempt waits for; it parks, unless an earlier attempt's call has ended already."""
     ref = _call_of(claimed)
     try:
@@ -154,7 +159,7 @@ def _call(claimed: Claim, version: CompiledVersion, call: CeleryCall) -> Outcome
         message=f"Called the Celery task {call.task}{where} as {ref.celery_id}; waiting for its end.",
         created_at=datetime.datetime.now(datetime.UTC),
     )
-    sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, [line]))
+    sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, secrets, [line]))
     return Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
 
 
@@ -195,8 +200,10 @@ def idempotency_token(claimed: Claim) -> str:
 
 
 def _store_lines(
-    connection: sql.Connection, claimed: Claim, lines: Sequence[LogLine], *, is_repeat: bool = False
+    connection: sql.Connection, claimed: Claim, secrets: Secrets, lines: Sequence[LogLine], *, is_repeat: bool = False
 ) -> None:
+    if secrets.texts:
+        lines = [dataclasses.replace(line, message=secrets.hide_in_text(line.message)) for line in lines]
     executor_services.store_log_lines(
         connection,
         organization_id=claimed.organization_id,

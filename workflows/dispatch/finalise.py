@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.definition.expressions import ExpressionFailed
+from workflows.definition.secrets import Secrets
 from workflows.dispatch.scope import make_scope
 from workflows.runs.statuses import Reason, RunStatus
 
@@ -104,7 +105,7 @@ def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any
         return {
             "status": RunStatus.FAILED,
             "reason": Reason.OUTPUTS_FAILED,
-            "error_message": str(error),
+            "error_message": Secrets.of(version.definition.inputs, run["inputs"]).hide_in_text(str(error)),
             "outputs": None,
         }
     return {"status": RunStatus.SUCCEEDED, "reason": "", "error_message": "", "outputs": Jsonb(outputs)}

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 
 from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
+from workflows.definition.secrets import Secrets
 from workflows.models import TaskExecution, Workflow, WorkflowRun, WorkflowVersion
+from workflows.runs import selectors
 
 
 class StrictInput(serializers.Serializer[Any]):
@@ -158,8 +162,10 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
     workflow = serializers.CharField(source="workflow.name")
     version = serializers.IntegerField(source="workflow_version.number")
     reason = ReasonField(allow_null=True)
-    inputs = serializers.DictField()
-    outputs = serializers.JSONField(help_text="Any JSON value; null before the run has succeeded.")
+    inputs = serializers.SerializerMethodField(help_text="Input name → value; secrets are masked.")
+    outputs = serializers.SerializerMethodField(
+        help_text="Output name → value; null before the run has succeeded. Secret inputs are masked in it."
+    )
     error_message = ReasonField(allow_null=True)
 
     class Meta:
@@ -179,13 +185,24 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
         ]
         read_only_fields = fields
 
+    def get_inputs(self, run: WorkflowRun) -> dict[str, Any]:
+        """Return the inputs without their secrets."""
+        return selectors.shown_inputs(run)
+
+    def get_outputs(self, run: WorkflowRun) -> dict[str, Any] | None:
+        """Return the outputs without the secrets of the inputs."""
+        outputs: dict[str, Any] | None = selectors.secrets_of(run).hide_in(run.outputs)
+        return outputs
+
 
 class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
     """One task of a run."""
 
     run = serializers.UUIDField(source="run_id")
     reason = ReasonField(allow_null=True)
-    output = serializers.JSONField(help_text="Any JSON value; null before the task has succeeded.")
+    output = serializers.SerializerMethodField(
+        help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
+    )
     error_message = ReasonField(allow_null=True)
     worker = ReasonField(allow_null=True)
 
@@ -210,6 +227,12 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "worker",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(OpenApiTypes.ANY)
+    def get_output(self, task: TaskExecution) -> Any:
+        """Return the output without the secrets of the run's inputs."""
+        secrets: Secrets = self.context["secrets"]
+        return secrets.hide_in(task.output)
 
 
 class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):

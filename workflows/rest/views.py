@@ -244,7 +244,8 @@ class TaskExecutionListView(APIView):
         run = selectors.get_run(actor=actor, run_id=run_id)
         rows = selectors.list_task_executions(actor=actor, run=run, task_key=wanted.task_key)
         paginator = ByPositionPagination() if wanted.task_key is None else OldestFirstPagination()
-        return answer_page(self, request, paginator, rows, serializers.TaskExecutionOutput)
+        secrets = selectors.secrets_of(run)
+        return answer_page(self, request, paginator, rows, serializers.TaskExecutionOutput, secrets=secrets)
 
 
 class RunLogView(APIView):

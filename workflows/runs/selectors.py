@@ -11,6 +11,8 @@ from accounts.actor import Actor
 from accounts.permissions.roles import Permission
 from executors import selectors as executor_selectors
 from executors.models import TaskLogLine
+from workflows.definition.secrets import Secrets, mask_inputs
+from workflows.definition.values import JsonValue
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.filters import LogFilter
 from workflows.models import TaskExecution, WorkflowRun
@@ -40,6 +42,16 @@ def get_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     if run is None:
         raise RunNotFound
     return run
+
+
+def secrets_of(run: WorkflowRun) -> Secrets:
+    """Return the secrets among a run's inputs, to be hidden in whatever is shown of it."""
+    return Secrets.of(run.workflow_version.definition.get("inputs") or {}, run.inputs)
+
+
+def shown_inputs(run: WorkflowRun) -> dict[str, JsonValue]:
+    """Return a run's inputs as people may see them."""
+    return mask_inputs(run.workflow_version.definition.get("inputs") or {}, run.inputs)
 
 
 def list_task_executions(*, actor: Actor, run: WorkflowRun, task_key: str | None = None) -> QuerySet[TaskExecution]:

@@ -100,3 +100,34 @@ def test_refusal_does_not_repeat_what_was_given():
         resolve_inputs({"token": {"type": "string", "maxLength": 3}}, {"token": "s3cr3t-value"})
 
     assert "s3cr3t" not in str(caught.value)
+
+
+OPTIONS = {
+    "type": "object",
+    "properties": {
+        "retries": {"type": "integer", "default": 3},
+        "mail": {"type": "object", "properties": {"to": {"type": "string", "default": "ops@example.org"}}},
+        "log": {"type": "object", "default": {}, "properties": {"level": {"default": "info"}}},
+    },
+    "required": ["retries"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        ({}, {"retries": 3, "log": {"level": "info"}}),
+        ({"retries": 5.0, "log": {"level": "debug"}}, {"retries": 5, "log": {"level": "debug"}}),
+        ({"mail": {}}, {"retries": 3, "mail": {"to": "ops@example.org"}, "log": {"level": "info"}}),
+    ],
+)
+def test_keys_an_object_lacks_are_filled_in_from_its_properties(given, resolved):
+    assert resolve_inputs({"options": OPTIONS}, {"options": given}) == {"options": resolved}
+    assert resolve_inputs({"options": {**OPTIONS, "default": given}}, {}) == {"options": resolved}
+
+
+def test_objects_inside_a_list_get_no_defaults():
+    schema = {"type": "array", "items": OPTIONS | {"required": []}}
+
+    assert resolve_inputs({"list": schema}, {"list": [{}]}) == {"list": [{}]}
