@@ -1,5 +1,9 @@
 """The environment: a wrong value stops the start and is named."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -32,3 +36,20 @@ def test_public_url_that_is_none_is_refused(monkeypatch):
 
     with pytest.raises(ValidationError, match="must begin with http:// or https://"):
         Environment()
+
+
+def test_process_with_wrong_values_ends_and_names_them_without_a_traceback():
+    wrong = {"MAESTRO_PUBLIC_URL": "ftp://x", "MAESTRO_COMPONENT": "hush", "MAESTRO_HTTP_ALLOWED_HOSTS": "a:b"}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import maestro.settings"], env=os.environ | wrong, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 1
+    assert [line.partition(": ")[0] for line in ended.stderr.splitlines()] == [
+        "The environment has a wrong value:",
+        "MAESTRO_COMPONENT",
+        "MAESTRO_PUBLIC_URL",
+        "MAESTRO_HTTP_ALLOWED_HOSTS",
+    ]
+    assert "hush" not in ended.stderr
