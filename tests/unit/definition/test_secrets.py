@@ -39,6 +39,7 @@ def test_mask_tells_nothing_about_what_it_hides():
     [
         ("hunter22", "password is hunter22, really hunter22.", f"password is {MASK}, really {MASK}."),
         ('a"b\\c', r'{"password": "a\"b\\c"}', f'{{"password": "{MASK}"}}'),
+        ('größer"', '{"it": "größer\\""}', f'{{"it": "{MASK}"}}'),
         ("größer", r'"gr\u00f6\u00dfer" größer', f'"{MASK}" {MASK}'),
         ("-----BEGIN-----\nMIIabc\n", "key: MIIabc", f"key: {MASK}"),
         (48151623, "pin 48151623", f"pin {MASK}"),

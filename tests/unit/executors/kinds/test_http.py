@@ -213,6 +213,15 @@ def test_the_platform_may_be_reached_in_embedded_mode_and_nothing_beside_it(sett
     assert other.requests == []
 
 
+def test_name_of_the_platform_that_leads_into_a_network_is_refused(settings, monkeypatch):
+    settings.MAESTRO_HTTP_ALLOWED_HOSTS = ()
+    settings.MAESTRO_IS_EMBEDDED = True
+    settings.MAESTRO_PUBLIC_URL = "http://maestro.example:3000"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, 1, 6, "", ("10.0.0.1", 3000))])
+
+    assert run("http://maestro.example:3000/health").error.code == "address_refused"
+
+
 def test_proxy_of_the_environment_is_ignored(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
