@@ -161,3 +161,24 @@ def test_deepest_schema_a_document_can_hold_is_applied():
 
     assert check_schema(schema, ()) == []
     assert check_against(schema, 1, ()) == []
+
+
+def test_format_of_passwords_is_answered_with_the_mark_of_secrets():
+    (problem,) = check_schema({"type": "string", "format": "password"}, ("inputs", "x"))
+
+    assert problem.message.endswith("uuid; a secret is marked `writeOnly: true`")
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer"),
+    [
+        ({"properties": {"n": {"type": "integer", "default": "x"}}}, "properties.n.default"),
+        (
+            {"properties": {"a": {"properties": {"n": {"minimum": 1, "default": 0}}}}},
+            "properties.a.properties.n.default",
+        ),
+        ({"default": {}, "required": ["a"], "properties": {"b": {"default": 1}}}, "default"),
+    ],
+)
+def test_default_inside_an_object_must_fit_too(schema, pointer):
+    assert [problem.pointer for problem in check_schema(schema, ())] == [pointer]

@@ -61,6 +61,19 @@ def test_body_is_read_as_its_headers_say(body, headers, value):
         assert run(server.url).output["body"] == value
 
 
+def test_body_in_chunks_is_put_together():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+    packed = gzip.compress(b"in pieces" * 20_000)
+    chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in (packed[:7], packed[7:90], packed[90:])]
+    with serving(lambda _: [head, *chunks, b"0\r\n\r\n"]) as server:
+        assert run(server.url).output["body"] == "in pieces" * 20_000
+
+
+def test_body_without_a_length_ends_with_the_connection():
+    with serving(b"HTTP/1.0 200 OK\r\n\r\nto the end") as server:
+        assert run(server.url).output["body"] == "to the end"
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "code"),
     [

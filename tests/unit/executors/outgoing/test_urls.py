@@ -9,6 +9,7 @@ from executors.outgoing.urls import InvalidUrl, Url
         ("HTTP://Example.ORG", ("http", "example.org", 80), "http://example.org/"),
         ("https://example.org:443/a b?token=x#part", ("https", "example.org", 443), "https://example.org/a%20b"),
         ("http://bücher.example:81/", ("http", "xn--bcher-kva.example", 81), "http://xn--bcher-kva.example:81/"),
+        ("http://example.org/ü/%zz?ä=ö", ("http", "example.org", 80), "http://example.org/%C3%BC/%25zz"),
         ("http://[::FFFF:7f00:1]:8080/x", ("http", "[::ffff:7f00:1]", 8080), "http://[::ffff:7f00:1]:8080/x"),
     ],
 )
