@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from workflows.definition.canonical import canonical_json
 from workflows.definition.input_schema import check_against, complete
 from workflows.definition.problems import InputsInvalid, Problem, Suggester
+from workflows.definition.secrets import MAX_TEXTS, Secrets
 from workflows.definition.values import JsonValue, check_value, describe
 
 MAX_INPUTS_BYTES = 1024 * 1024
@@ -39,6 +40,10 @@ def resolve_inputs(schemas: Mapping[str, Mapping[str, JsonValue]], given: JsonVa
         else:
             problems.append(Problem(code="missing_input", path=(name,), message="is required; it has no default"))
     problems += check_value(resolved)
+    hidden = len(Secrets.of(schemas, resolved).texts)
+    if hidden > MAX_TEXTS:
+        message = f"the secrets among the inputs have {hidden:,} lines; at most {MAX_TEXTS} can be hidden"
+        problems.append(Problem(code="too_large", path=(), message=message))
     if problems:
         raise InputsInvalid(problems)
     return resolved

@@ -17,6 +17,8 @@ MASK = "••••••"
 """Shown in the place of a secret, however long that is."""
 MIN_CHARACTERS = 4
 """Shorter texts are not looked for in others: they would be found everywhere."""
+MAX_TEXTS = 500
+"""How much one run may have to hide: every text that is shown is searched for each. A private key has fifty lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

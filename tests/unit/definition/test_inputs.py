@@ -131,3 +131,13 @@ def test_objects_inside_a_list_get_no_defaults():
     schema = {"type": "array", "items": OPTIONS | {"required": []}}
 
     assert resolve_inputs({"list": schema}, {"list": [{}]}) == {"list": [{}]}
+
+
+def test_secret_of_more_lines_than_can_be_hidden_is_refused():
+    schemas = {"keys": {"type": "string", "writeOnly": True}}
+    lines = "".join(f"line {number}\n" for number in range(500))
+
+    with pytest.raises(InputsInvalid) as caught:
+        resolve_inputs(schemas, {"keys": lines})
+    assert [problem.code for problem in caught.value.problems] == ["too_large"]
+    assert resolve_inputs(schemas, {"keys": lines[: len(lines) // 2]})
