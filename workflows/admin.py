@@ -40,4 +40,5 @@ class WorkflowRunAdmin(_ReadOnly):
     list_display = ("id", "workflow", "status", "reason", "created_at", "started_at", "finished_at")
     list_select_related = ("workflow",)
     list_filter = ("status",)
+    exclude = ("inputs", "outputs")  # as stored, with their secrets
     ordering = ("-created_at",)
