@@ -65,6 +65,13 @@ def _check_header_value(value: str) -> str:
     return value
 
 
+def _check_parameter(value: JsonValue) -> JsonValue:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, (str, int, float)) for item in items):  # true and false are integers to Python
+        raise ValueError("should be text, a number, true or false, or a list of them")
+    return value
+
+
 def _check_expectation(value: int | str | tuple[int | str, ...]) -> int | str | tuple[int | str, ...]:
     if not _status_ranges(value):
         raise ValueError("should name at least one status")
@@ -79,6 +86,7 @@ def _check_seconds(value: float) -> float:
 
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 HeaderValue = Annotated[ScalarText, AfterValidator(_check_header_value)]
+Parameter = Annotated[JsonValue, AfterValidator(_check_parameter)]
 Expectation = Annotated[int | str | tuple[int | str, ...], AfterValidator(_check_expectation)]
 Timeout = Annotated[Duration, AfterValidator(_check_seconds)]
 
@@ -106,7 +114,7 @@ class HttpOptions(Options):
         description="Headers to send. Unless given here, `Content-Type` follows from the body, and methods that "
         "change something carry an `Idempotency-Key`, the same for every attempt of the task.",
     )
-    query: dict[str, JsonValue] = Field(
+    query: dict[str, Parameter] = Field(
         default_factory=dict,
         description="Parameters to add to the URL: text, numbers, true or false, or a list of them to repeat one.",
     )
@@ -183,10 +191,10 @@ def _status_ranges(value: int | str | Sequence[int | str]) -> list[range]:
 
 
 def _outgoing(options: HttpOptions, idempotency_token: str) -> OutgoingRequest:
-    """Put the request together. Raises OutgoingFailed."""
+    """Put the request together."""
     url = Url.parse(options.url)
     if options.query:
-        added = urlencode([(name, text) for name, value in options.query.items() for text in _texts(name, value)])
+        added = urlencode([(name, text) for name, value in options.query.items() for text in _texts(value)])
         url = url.with_query("&".join(filter(None, (url.query, added))))
     headers = {"user-agent": "maestro-conductor"}
     body: bytes | None = None
@@ -200,12 +208,9 @@ def _outgoing(options: HttpOptions, idempotency_token: str) -> OutgoingRequest:
     return OutgoingRequest(method=options.method, url=url, headers=headers, body=body)
 
 
-def _texts(name: str, value: JsonValue) -> list[str]:
-    texts = [write_scalar(item) for item in (value if isinstance(value, list) else [value])]
-    if not all(isinstance(text, str) for text in texts):
-        message = f"with.query.{name}: must be text, a number, true or false, or a list of them."
-        raise OutgoingFailed("invalid_options", message, is_retryable=False)
-    return [str(text) for text in texts]
+def _texts(value: JsonValue) -> list[str]:
+    """Return what a parameter is given, once for each time it is repeated."""
+    return [str(write_scalar(item)) for item in (value if isinstance(value, list) else [value])]
 
 
 def _unexpected(answer: Answer, options: HttpOptions, context: TaskContext) -> TaskError:
