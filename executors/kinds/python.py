@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import re
 import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -17,11 +16,13 @@ from pydantic_core import PydanticCustomError
 
 from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
 from executors.runtime.capture import captured_output
-from executors.runtime.exceptions import summarize
+from maestro.core.user_code import current_task
+from maestro.core.user_code.current_task import CurrentTask
+from maestro.core.user_code.exceptions import error_code, summarize
+from maestro.core.user_code.typed_function import InvalidArguments, NotJson, TypedFunction, UnusableSignature, to_json
 
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Frames between the worker and the user's function, which tell the user nothing.
-_PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib"})
+_PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib", "maestro"})
 _WORKER_PACKAGES = frozenset({"billiard", "celery"})
 
 
@@ -45,8 +46,9 @@ class PythonOptions(Options):
     """Options of `python`.
 
     The function is called inside the worker with `args` as keyword arguments; what it returns is the task's output and
-    must be JSON values (tuples become lists). An `async` function is run to its end. Prints, stderr and `logging` from
-    level INFO up become the task's log. An exception fails the task: its class in snake_case is the error's code.
+    must be JSON values (tuples become lists); a function decorated by `maestro.sdk.task` takes and returns what its
+    annotations say. An `async` function is run to its end. Prints, stderr and `logging` from level INFO up become the
+    task's log. An exception fails the task: its class in snake_case is the error's code.
     """
 
     function: Annotated[str, AfterValidator(_check_path)] = Field(
@@ -66,19 +68,17 @@ class PythonExecutor:
     def execute(self, request: TaskRequest[PythonOptions], context: TaskContext) -> TaskResult:
         """Find the function, call it with everything it prints and logs captured, and return its value."""
         options = request.options
-        with captured_output(context):
+        with captured_output(context), current_task.running(_current_task(request, context)):
             try:
                 function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
-                _check_arguments(function, options)
-                return TaskResult(output=_call(function, options.args))
+                return TaskResult(output=_call(function, options))
             except _RefusedCall as refusal:
                 return TaskResult(error=refusal.error)
             except BaseException as error:
                 if _is_worker_stopping(error):
                     raise
                 _write_traceback(error, context)
-                code = _WORD_START.sub("_", type(error).__name__).lower()
-                return TaskResult(error=TaskError(code=code, message=summarize(error)))
+                return TaskResult(error=TaskError(code=error_code(error), message=summarize(error)))
 
 
 class _RefusedCall(Exception):
@@ -125,18 +125,43 @@ def _import_module(name: str) -> object:
         raise
 
 
-def _check_arguments(function: Callable[..., object], options: PythonOptions) -> None:
+def _call(function: Callable[..., object], options: PythonOptions) -> JsonValue:
+    arguments = _read_arguments(function, options)
+    value = function(**arguments)
+    if inspect.iscoroutine(value):
+        value = asyncio.run(value)
+    if not isinstance(function, TypedFunction):
+        return value
     try:
+        return to_json(value)
+    except NotJson as error:
+        raise _RefusedCall("output_not_json", f"What {options.function}() returned: {error}.") from error
+
+
+def _read_arguments(function: Callable[..., object], options: PythonOptions) -> dict[str, JsonValue]:
+    try:
+        if isinstance(function, TypedFunction):
+            return function.read_arguments(options.args)
         inspect.signature(function).bind(**options.args)
-    except TypeError as error:
+    except UnusableSignature as error:
+        raise _RefusedCall("unusable_signature", f"with.function: {options.function}(): {error}.") from error
+    except (InvalidArguments, TypeError) as error:
         raise _RefusedCall(
             "invalid_arguments", f"with.args: {options.function}() does not take them: {error}."
         ) from error
+    return options.args
 
 
-def _call(function: Callable[..., object], arguments: dict[str, JsonValue]) -> object:
-    value = function(**arguments)
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
+def _current_task(request: TaskRequest[PythonOptions], context: TaskContext) -> CurrentTask:
+    return CurrentTask(
+        run_id=request.run_id,
+        workflow_name=request.workflow_name,
+        task_key=request.task_key,
+        map_index=request.map_index,
+        attempt=request.attempt,
+        idempotency_token=request.idempotency_token,
+        is_cancelled=context.is_cancelled,
+    )
 
 
 def _is_worker_stopping(error: BaseException) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from executors.base import TaskContext
-from executors.runtime.exceptions import summarize
 from executors.runtime.lines import LineSplitter
+from maestro.core.user_code.exceptions import summarize
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -1,9 +1,15 @@
 """Functions the tests of the kind `python` call."""
 
 import asyncio
+import datetime
 import logging
 import sys
+import threading
+from dataclasses import dataclass
 from subprocess import run  # noqa: F401 - a function of a module that is not allowed
+
+from maestro.core.user_code.current_task import current_task
+from maestro.core.user_code.typed_function import TypedFunction
 
 logger = logging.getLogger("acme.flights")
 
@@ -64,3 +70,43 @@ async def wait_and_add(left, right):
 
 async def cancel_itself():
     raise asyncio.CancelledError
+
+
+@dataclass
+class Delay:
+    day: datetime.date
+    minutes: int
+
+
+@TypedFunction
+def longest(delays: list[Delay], *, limit: int = 60) -> Delay:
+    return max((delay for delay in delays if delay.minutes <= limit), key=lambda delay: delay.minutes)
+
+
+@TypedFunction
+def aircraft() -> Aircraft:
+    return Aircraft()
+
+
+@TypedFunction
+def unusable(aircraft: Aircraft) -> None:
+    pass
+
+
+async def current_in_thread():
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(current_task()))
+    thread.start()
+    thread.join()
+    current = current_task()
+    current.progress(0.4, "loading")
+    current.progress(1)
+    return {
+        "is_same": seen[0] is current,
+        "run_id": str(current.run_id),
+        "workflow": current.workflow_name,
+        "task": current.task_key,
+        "attempt": current.attempt,
+        "token": current.idempotency_token,
+        "is_cancelled": current.is_cancelled(),
+    }

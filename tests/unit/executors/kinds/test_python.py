@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from executors.base import TaskResult
 from executors.kinds import python
 from executors.kinds.python import PythonExecutor, PythonOptions
-from tests.unit.executors.context import FakeContext, make_request
+from tests.unit.executors.context import RUN_ID, FakeContext, make_request
 
 SAMPLES = "tests.unit.executors.kinds.sample_functions"
 
@@ -136,6 +136,64 @@ def test_arguments_that_do_not_fit_are_named(context, args, complaint):
     assert error.code == "invalid_arguments"
     assert error.message == f"with.args: {SAMPLES}.add() does not take them: {complaint}."
     assert not error.is_retryable
+
+
+def test_typed_function_takes_and_returns_what_its_annotations_say(context):
+    delays = [{"day": "2013-02-08", "minutes": 20}, {"day": "2013-02-09", "minutes": "50"}]
+
+    result = call(context, f"{SAMPLES}.longest", delays=delays)
+
+    assert result == TaskResult(output={"day": "2013-02-09", "minutes": 50})
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "code", "message"),
+    [
+        (
+            "longest",
+            {"delays": [{"day": "soon", "minutes": 3}], "limit": None},
+            "invalid_arguments",
+            (
+                f"with.args: {SAMPLES}.longest() does not take them: delays[0].day: Input should be a valid date or "
+                "datetime, input is too short; limit: Input should be a valid integer."
+            ),
+        ),
+        (
+            "longest",
+            {"limits": 3},
+            "invalid_arguments",
+            f"with.args: {SAMPLES}.longest() does not take them: missing a required argument: 'delays'.",
+        ),
+        (
+            "unusable",
+            {"aircraft": {}},
+            "unusable_signature",
+            f"with.function: {SAMPLES}.unusable(): the type of parameter 'aircraft' cannot come as JSON",
+        ),
+        ("aircraft", {}, "output_not_json", f"What {SAMPLES}.aircraft() returned: <{SAMPLES}.Aircraft object at"),
+    ],
+)
+def test_typed_function_names_what_does_not_fit(context, function, args, code, message):
+    error = call(context, f"{SAMPLES}.{function}", **args).error
+
+    assert error.code == code
+    assert error.message.startswith(message)
+    assert not error.is_retryable
+
+
+def test_function_and_its_threads_know_their_attempt_and_tell_progress(context):
+    result = call(context, f"{SAMPLES}.current_in_thread")
+
+    assert result.output == {
+        "is_same": True,
+        "run_id": str(RUN_ID),
+        "workflow": "flight-delays",
+        "task": "clean",
+        "attempt": 1,
+        "token": "token",
+        "is_cancelled": False,
+    }
+    assert context.lines == [("log", "info", "progress 40%: loading"), ("log", "info", "progress 100%")]
 
 
 @pytest.mark.parametrize(

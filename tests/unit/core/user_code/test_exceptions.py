@@ -1,6 +1,6 @@
 import pytest
 
-from executors.runtime.exceptions import summarize
+from maestro.core.user_code.exceptions import summarize
 
 
 class Unspeakable(Exception):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import traceback
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def error_code(error: BaseException) -> str:
+    """Return the exception's class in snake_case, the code of the failed task: `http_timeout_error`."""
+    return _WORD_START.sub("_", type(error).__name__).lower()
 
 
 def summarize(error: BaseException) -> str:
