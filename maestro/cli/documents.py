@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from maestro.cli import text
+from maestro.cli import python_files, text
 from maestro.cli.explanations import explain_problems
 from maestro.cli.failures import Failure
 from maestro.client import Problem
@@ -24,7 +24,8 @@ MAX_BYTES = 4 * 1024 * 1024
 def is_file_name(target: str) -> bool:
     """Tell whether a target names a definition file rather than a workflow."""
     path = Path(target)
-    return target == STANDARD_INPUT or path.suffix.lower() in DEFINITION_SUFFIXES or path.is_file()
+    is_document = target == STANDARD_INPUT or path.suffix.lower() in DEFINITION_SUFFIXES or path.is_file()
+    return is_document or python_files.is_python_file(target)
 
 
 def source_name(file: str) -> str:
@@ -33,8 +34,8 @@ def source_name(file: str) -> str:
 
 
 def read_definition(file: str) -> str:
-    """Return the text of a definition file. Raises Failure."""
-    return _read(file)
+    """Return the text of a definition file; of a workflow in a Python file, its definition. Raises Failure."""
+    return python_files.read_definition(file) if python_files.is_python_file(file) else _read(file)
 
 
 def read_inputs_file(file: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Every example runs as a newcomer would run it."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+DIRECTORY = Path(__file__).parents[2] / "examples"
+EXAMPLES = [*sorted(DIRECTORY.glob("*.yaml")), DIRECTORY / "flow.py"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.stem for example in EXAMPLES])
@@ -34,3 +36,14 @@ def test_api_report_asks_the_platform_it_runs_on(stack):
     assert f"Maestro Conductor 1 is up at {stack.url}: ok." in finished.stdout
     assert "Strangers are turned away: Authentication credentials were not provided." in finished.stdout
     assert "  /api/v1/workflows\n" in finished.stdout
+
+
+def test_workflow_in_python_takes_dates_and_skips_by_its_condition(stack):
+    run = json.loads(stack.run("run", "examples/flow.py", "--input", "day=2013-02-06", "--json").stdout)
+
+    shown = json.loads(stack.run("show", run["id"], "--follow", "--json").stdout.splitlines()[-1])["run"]
+
+    assert shown["outputs"]["airports"].splitlines()[0].startswith("2 % cancelled at EWR")
+    assert shown["outputs"]["headline"] is None
+    lines = stack.run("logs", run["id"], "count_departures").stdout
+    assert "progress 100%: 901 flights on Wednesday 06 February" in lines

@@ -1,0 +1,133 @@
+"""The definition while its workflow function runs: each call of a task adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from maestro.sdk.errors import DefinitionError
+from maestro.sdk.references import Reference, as_template, text_of
+from workflows.definition.expressions import compile_right_parts
+from workflows.definition.problems import Problem, suggestion
+from workflows.definition.spec import RunIf
+from workflows.definition.values import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a definition says about a task beside its kind and options."""
+
+    key: str | None = None
+    """Its key; by default the name of the function or kind, numbered from the second on."""
+    after: tuple[object, ...] = ()
+    """Tasks it waits for without reading them."""
+    run_if: str | None = None
+    """How its needs must have ended."""
+    condition: Reference | str | None = None
+    """Its `if:`."""
+    description: str | None = None
+    """What it is for."""
+
+
+def make_settings(
+    *,
+    key: str | None = None,
+    after: object = (),
+    run_if: str | None = None,
+    if_: Reference | str | None = None,
+    description: str | None = None,
+) -> Settings:
+    """Check the keywords that every task takes. Raises DefinitionError."""
+    if run_if is not None and run_if not in list(RunIf):
+        known = [rule.value for rule in RunIf]
+        raise DefinitionError(f"run_if is one of {', '.join(known)}, not {run_if!r}{suggestion(str(run_if), known)}")
+    if if_ is not None and not isinstance(if_, (Reference, str)):
+        raise DefinitionError(
+            f"if_ is a comparison of references such as `rows.count > 0`, not {if_!r}, which Python knows already"
+        )
+    tasks = tuple(after) if isinstance(after, (list, tuple)) else (after,)
+    return Settings(key=key, after=tasks, run_if=run_if, condition=if_, description=description)
+
+
+class Building:
+    """One definition in the making."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, dict[str, JsonValue]] = {}
+        self.callables: dict[str, Any] = {}
+        """The decorated function behind each task that has one."""
+
+    def add(self, kind: str, options: Mapping[str, object], settings: Settings, *, default_key: str) -> Reference:
+        """Add a task and return the reference to its output. Raises DefinitionError."""
+        key = self._key(settings.key, default_key)
+        template = {name: as_template(value) for name, value in options.items()}
+        task: dict[str, JsonValue] = {"uses": kind}
+        if template:
+            task["with"] = template
+        condition = settings.condition
+        written = str(condition) if condition is not None else None
+        needs = dict.fromkeys(
+            (*_tasks_read(template), *_tasks_read(written), *(_only_task(each) for each in settings.after))
+        )
+        if needs:
+            task["needs"] = list(needs)
+        more = {"run_if": settings.run_if, "if": written, "description": settings.description}
+        task |= {name: str(value) for name, value in more.items() if value is not None}
+        self.tasks[key] = task
+        return Reference(f"tasks.{key}.output")
+
+    def _key(self, wanted: str | None, default: str) -> str:
+        if wanted is not None:
+            if wanted in self.tasks:
+                raise DefinitionError(f"two tasks have the key {wanted!r}; give one of them another `key=`")
+            return wanted
+        number = 1
+        while (key := default if number == 1 else f"{default}_{number}") in self.tasks:
+            number += 1
+        return key
+
+
+_current: ContextVar[Building | None] = ContextVar("maestro_building", default=None)
+
+
+def current_building() -> Building | None:
+    """Return the definition that is being made, None outside of a workflow function."""
+    return _current.get()
+
+
+def require_building(what: str) -> Building:
+    """Return the definition that is being made; raises DefinitionError outside of a workflow function."""
+    building = _current.get()
+    if building is None:
+        raise DefinitionError(f"{what} adds a task to a workflow: call it inside a function decorated by @workflow")
+    return building
+
+
+@contextmanager
+def building() -> Iterator[Building]:
+    """Collect the tasks that calls inside add."""
+    fresh = Building()
+    token = _current.set(fresh)
+    try:
+        yield fresh
+    finally:
+        _current.reset(token)
+
+
+def _tasks_read(value: JsonValue) -> Iterable[str]:
+    """Return the tasks that expressions read, in order; what cannot be compiled is told by the validation."""
+    ignored: list[Problem] = []
+    for embedded in compile_right_parts(value, (), ignored).expressions:
+        names = {reference.name for reference in embedded.expression.references if reference.root == "tasks"}
+        yield from sorted(name for name in names if name is not None)
+
+
+def _only_task(value: object) -> str:
+    names = list(_tasks_read(str(value))) if isinstance(value, Reference) else []
+    if len(names) != 1:
+        shown = text_of(value) if isinstance(value, Reference) else repr(value)
+        raise DefinitionError(f"after= takes what calls of tasks returned, one or a list, not {shown}")
+    return names[0]
