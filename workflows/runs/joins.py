@@ -1,18 +1,18 @@
-"""When a task may start: the join rules, once as SQL for the engine and once as a function for everything else.
+"""When a task may start: the join rules of the language as SQL for the engine, and how they count a status.
 
-Both say the same; `tests/integration` compares them over every combination. A skip because something upstream failed
-counts as a failure, a skip by condition does not. Only a positive `any_…` decides early; every skip waits for all
-needs, so that its reason does not depend on timing.
+`workflows.definition.joins` says the same as a function; `tests/integration` compares them over every combination.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workflows.definition import joins
+from workflows.definition.joins import End
 from workflows.definition.spec import RunIf
 from workflows.runs.statuses import Reason, TaskStatus
 
-RUN = "run"
+RUN = joins.Decision.RUN
 
 # For a row `t` of task_executions, with its needs counted in `n`.
 COUNT_NEEDS = """
@@ -51,22 +51,13 @@ DECISION = """
 
 def decide_join(rule: RunIf, needs: Sequence[tuple[TaskStatus, str]]) -> str | None:
     """Judge a join from the status and reason of each need: `run`, the reason to skip, or None while it is open."""
-    succeeded = sum(status is TaskStatus.SUCCEEDED for status, _ in needs)
-    failed = sum(
-        status in (TaskStatus.FAILED, TaskStatus.CANCELLED)
-        or (status is TaskStatus.SKIPPED and reason == Reason.UPSTREAM_FAILED)
-        for status, reason in needs
-    )
-    if (rule is RunIf.ANY_SUCCEEDED and succeeded) or (rule is RunIf.ANY_FAILED and failed):
-        return RUN
-    if not all(status.is_terminal for status, _ in needs):
-        return None
-    runs = (
-        not needs
-        or rule is RunIf.ALL_DONE
-        or (rule is RunIf.ALL_SUCCEEDED and succeeded == len(needs))
-        or (rule is RunIf.NONE_FAILED and not failed)
-    )
-    if runs:
-        return RUN
-    return Reason.UPSTREAM_FAILED if failed else Reason.UPSTREAM_SKIPPED
+    return joins.decide_join(rule, [_end(status, reason) for status, reason in needs])
+
+
+def _end(status: TaskStatus, reason: str) -> End:
+    if not status.is_terminal:
+        return End.OPEN
+    if status is TaskStatus.SUCCEEDED:
+        return End.SUCCEEDED
+    is_skip = status is TaskStatus.SKIPPED and reason != Reason.UPSTREAM_FAILED
+    return End.SKIPPED if is_skip else End.FAILED
