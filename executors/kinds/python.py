@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import traceback
@@ -17,9 +16,9 @@ from pydantic_core import PydanticCustomError
 from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
 from executors.runtime.capture import captured_output
 from maestro.core.user_code import current_task
+from maestro.core.user_code.calling import CallRefused, call_function
 from maestro.core.user_code.current_task import CurrentTask
 from maestro.core.user_code.exceptions import error_code, summarize
-from maestro.core.user_code.typed_function import InvalidArguments, NotJson, TypedFunction, UnusableSignature, to_json
 
 # Frames between the worker and the user's function, which tell the user nothing.
 _PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib", "maestro"})
@@ -71,9 +70,10 @@ class PythonExecutor:
         with captured_output(context), current_task.running(_current_task(request, context)):
             try:
                 function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
-                return TaskResult(output=_call(function, options))
-            except _RefusedCall as refusal:
-                return TaskResult(error=refusal.error)
+                return TaskResult(output=call_function(options.function, function, options.args))
+            except CallRefused as refusal:
+                error = TaskError(code=refusal.code, message=refusal.message, is_retryable=False)
+                return TaskResult(error=error)
             except BaseException as error:
                 if _is_worker_stopping(error):
                     raise
@@ -81,27 +81,19 @@ class PythonExecutor:
                 return TaskResult(error=TaskError(code=error_code(error), message=summarize(error)))
 
 
-class _RefusedCall(Exception):
-    """The function cannot be called as the options say; trying again cannot help."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.error = TaskError(code=code, message=message, is_retryable=False)
-
-
 def _find_function(path: str, allowed_modules: Sequence[str]) -> Callable[..., object]:
     module_name, _, name = path.rpartition(".")
     function: object = getattr(_import_module(module_name), name, None)
     if function is None:
-        raise _RefusedCall("function_not_found", f"with.function: module {module_name!r} has no {name!r}.")
+        raise CallRefused("function_not_found", f"with.function: module {module_name!r} has no {name!r}.")
     if not callable(function) or inspect.isclass(function):
-        raise _RefusedCall(
+        raise CallRefused(
             "function_not_found", f"with.function: {path} is a {type(function).__name__}, not a function."
         )
     # Else `from subprocess import run` in an allowed module would allow `run` to everybody who writes a workflow.
     home = getattr(function, "__module__", None)
     if not (isinstance(home, str) and _is_allowed(home, allowed_modules)):
-        raise _RefusedCall(
+        raise CallRefused(
             "module_not_allowed",
             f"with.function: {path} comes from module {home!r}, which is not allowed here. Define it in an allowed "
             "module, or keep its name by functools.wraps if it is decorated. "
@@ -119,37 +111,10 @@ def _import_module(name: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise _RefusedCall(
+            raise CallRefused(
                 "function_not_found", f"with.function: the worker finds no module {error.name!r}."
             ) from error
         raise
-
-
-def _call(function: Callable[..., object], options: PythonOptions) -> JsonValue:
-    arguments = _read_arguments(function, options)
-    value = function(**arguments)
-    if inspect.iscoroutine(value):
-        value = asyncio.run(value)
-    if not isinstance(function, TypedFunction):
-        return value
-    try:
-        return to_json(value)
-    except NotJson as error:
-        raise _RefusedCall("output_not_json", f"What {options.function}() returned: {error}.") from error
-
-
-def _read_arguments(function: Callable[..., object], options: PythonOptions) -> dict[str, JsonValue]:
-    try:
-        if isinstance(function, TypedFunction):
-            return function.read_arguments(options.args)
-        inspect.signature(function).bind(**options.args)
-    except UnusableSignature as error:
-        raise _RefusedCall("unusable_signature", f"with.function: {options.function}(): {error}.") from error
-    except (InvalidArguments, TypeError) as error:
-        raise _RefusedCall(
-            "invalid_arguments", f"with.args: {options.function}() does not take them: {error}."
-        ) from error
-    return options.args
 
 
 def _current_task(request: TaskRequest[PythonOptions], context: TaskContext) -> CurrentTask:

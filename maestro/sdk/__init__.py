@@ -4,12 +4,17 @@ from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, curr
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.functions import Task, task
 from maestro.sdk.kinds import shell, uses
+from maestro.sdk.local import LocalRun, LocalTask, run_locally
 from maestro.sdk.references import Reference, error_message, expression, size, status
 from maestro.sdk.workflows import Workflow, workflow
+from workflows.definition.problems import InputsInvalid
 
 __all__ = [
     "CurrentTask",
     "DefinitionError",
+    "InputsInvalid",
+    "LocalRun",
+    "LocalTask",
     "NoCurrentTask",
     "Reference",
     "Task",
@@ -17,6 +22,7 @@ __all__ = [
     "current_task",
     "error_message",
     "expression",
+    "run_locally",
     "shell",
     "size",
     "status",

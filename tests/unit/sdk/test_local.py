@@ -1,0 +1,211 @@
+# ruff: noqa: PLW0108 - what a lambda calls here must not be called before its workflow is drawn
+import datetime
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from maestro.sdk import (
+    DefinitionError,
+    InputsInvalid,
+    current_task,
+    error_message,
+    expression,
+    run_locally,
+    shell,
+    size,
+    status,
+    uses,
+    workflow,
+)
+from tests.reference import interpret
+from tests.strategies import graphs
+from tests.unit.sdk import sample_workflows as samples
+
+REPLACED = {"show": {"stdout": "ok"}, "send": lambda output: output}
+
+
+def run(function, outputs=None, **inputs):
+    return run_locally(workflow(function, name="test"), inputs, outputs)
+
+
+def test_python_tasks_run_and_others_are_replaced():
+    run = run_locally(samples.a_day, {"day": "2013-02-08", "limit": 4}, REPLACED)
+
+    assert (run.status, run.error_message) == ("succeeded", "")
+    assert run.outputs == {"total": 12, "status": "succeeded", "first": 0}
+    assert run.tasks["read"].output == {"day": "2013-02-08", "rows": [0, 1, 2, 3]}
+    assert list(run.tasks) == ["read", "total", "send", "show", "clean_up"]
+
+
+def test_inputs_may_be_given_as_their_types():
+    run = run_locally(samples.a_day, {"day": datetime.date(2013, 2, 8)}, REPLACED)
+
+    assert run.tasks["read"].output["day"] == "2013-02-08"
+
+
+def test_inputs_are_refused_as_by_the_server():
+    with pytest.raises(InputsInvalid) as caught:
+        run_locally(samples.a_day, {"day": "today", "limit": 0, "dya": 1}, REPLACED)
+
+    assert [problem.pointer for problem in caught.value.problems] == ["dya", "day", "limit"]
+
+
+def test_false_condition_skips_and_its_output_is_null():
+    run = run_locally(samples.a_day, {"limit": 1}, REPLACED)
+
+    assert (run.tasks["show"].status, run.tasks["show"].reason) == ("skipped", "condition")
+    assert run.tasks["clean_up"].status == "succeeded"
+
+
+def test_exception_fails_its_task_and_what_needs_it_is_skipped():
+    def flow():
+        failed = samples.fail("no such day")
+        samples.untyped(failed)
+        samples.untyped.set(key="alarm", run_if="any_failed")(error_message(failed))
+        samples.untyped.set(key="judge", run_if="all_done")(status(failed))
+        return failed
+
+    result = run(flow)
+
+    assert (result.status, result.outputs) == ("failed", None)
+    assert result.error_message == "Task fail failed: ValueError: no such day"
+    assert result.tasks["fail"].error_code == "value_error"
+    assert isinstance(result.tasks["fail"].exception, ValueError)
+    assert (result.tasks["untyped"].status, result.tasks["untyped"].reason) == ("skipped", "upstream_failed")
+    assert result.tasks["alarm"].output == {"value": "ValueError: no such day"}
+    assert result.tasks["judge"].output == {"value": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("replacement", "ends"),
+    [
+        ({"rows": []}, ("succeeded", {"rows": []}, "")),
+        (None, ("succeeded", None, "")),
+        (lambda day, limit=9: [day, limit], ("succeeded", ["2013-01-05", 9], "")),
+        (TimeoutError("too slow"), ("failed", None, "timeout_error")),
+        (TimeoutError, ("failed", None, "timeout_error")),
+        (lambda day: 1 / 0, ("failed", None, "zero_division_error")),
+        (object(), ("failed", None, "output_not_json")),
+        ("a\x00b", ("failed", None, "output_not_json")),
+    ],
+)
+def test_task_is_replaced_by_a_value_an_exception_or_a_function(replacement, ends):
+    def flow(day: datetime.date):
+        samples.read(day)
+
+    task = run(flow, {"read": replacement}, day="2013-01-05").tasks["read"]
+
+    assert (task.status, task.output, task.error_code) == ends
+
+
+def test_replacement_gets_what_the_function_would():
+    seen = []
+
+    def flow():
+        samples.read("2013-01-05")
+
+    run(flow, {"read": lambda day: seen.append(day)})
+
+    assert seen == [datetime.date(2013, 1, 5)]
+
+
+def test_async_task_and_its_threads_know_their_attempt_and_tell_progress(caplog):
+    def flow():
+        return samples.who_am_i()
+
+    with caplog.at_level(logging.INFO):
+        result = run(flow)
+
+    assert result.outputs == {"result": {"key": "who_am_i", "in_thread": ["who_am_i"], "attempt": 1}}
+    assert ("task.who_am_i", logging.INFO, "progress 50%: half") in caplog.record_tuples
+    with pytest.raises(RuntimeError):
+        current_task()
+
+
+def test_arguments_that_do_not_fit_fail_the_task_as_on_a_worker():
+    def flow(day: Any):
+        samples.read(day)
+
+    task = run(flow, day="someday").tasks["read"]
+
+    assert task.error_code == "invalid_arguments"
+    assert task.error_message.startswith(
+        "with.args: tests.unit.sdk.sample_workflows.read() does not take them: day: Input should be a valid date"
+    )
+
+
+def test_expression_without_a_value_fails_its_task_or_the_run():
+    def flow():
+        rows = samples.untyped()
+        samples.untyped.set(key="second", run_if="all_done")(rows.nothing)
+
+    def flow_with_output():
+        return samples.untyped().nothing
+
+    assert run(flow).tasks["second"].error_code == "expression_failed"
+    assert 'has no "nothing"' in run(flow_with_output).error_message
+
+
+def test_plain_function_of_a_definition_is_imported_and_called():
+    def flow():
+        return uses("python", {"function": "tests.unit.sdk.sample_workflows.plain", "args": {"day": "Friday"}})
+
+    assert run(flow).outputs == {"result": "Friday"}
+
+
+@pytest.mark.parametrize(
+    ("flow", "outputs", "message"),
+    [
+        (lambda: shell("true"), {}, "task shell is of the kind 'shell', which a local run cannot run: say what it"),
+        (lambda: shell("true"), {"shel": 1}, "outputs: there is no task 'shel'; did you mean \"shell\"?"),
+        (lambda: uses("noop", key="Bad Key"), {}, 'tasks["Bad Key"]: a name is 1 to 63 characters'),
+        (
+            lambda: uses("python", {"function": "tests.unit.sdk.sample_workflows.nothing"}),
+            {},
+            "task python: with.function: 'tests.unit.sdk.sample_workflows.nothing' is not found",
+        ),
+    ],
+)
+def test_what_cannot_run_locally_is_told_with_what_to_do(flow, outputs, message):
+    with pytest.raises(DefinitionError) as caught:
+        run(flow, outputs)
+
+    assert message in str(caught.value)
+
+
+def test_only_a_workflow_can_run():
+    with pytest.raises(DefinitionError, match="runs a function decorated by @workflow"):
+        run_locally(samples.read)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(graphs(slow_seconds=0))
+def test_random_graphs_end_as_on_the_platform(tasks):
+    @workflow
+    def flow():
+        made = {}
+        for key, task in tasks.items():
+            condition = None if task.condition else expression("1 > 2")
+            needs = [made[need] for need in task.needs]
+            made[key] = uses("noop", key=key, after=needs, run_if=task.rule, if_=condition)
+
+    outputs = {key: RuntimeError() if task.fails else None for key, task in tasks.items()}
+
+    result = run_locally(flow, outputs=outputs)
+
+    status, ends = interpret(tasks)
+    assert result.status == status
+    assert {key: (task.status, task.reason) for key, task in result.tasks.items()} == dict(ends)
+
+
+def test_size_of_an_output_decides():
+    def flow():
+        rows = samples.untyped([1, 2])
+        samples.untyped.set(key="many", if_=size(rows.value) > 1)()
+        samples.untyped.set(key="none", if_=size(rows.value) == 0)()
+
+    tasks = run(flow).tasks
+
+    assert (tasks["many"].status, tasks["none"].status) == ("succeeded", "skipped")
