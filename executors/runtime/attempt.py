@@ -51,7 +51,14 @@ def run_attempt(
     try:
         executor = registry.get_kind(kind)
         options = parse_options(executor.Options, raw_options)
-    except (UnknownKind, BrokenKind) as error:
+    except UnknownKind as error:
+        # Where the definition was applied there was one.
+        message = (
+            f"This worker has no kind {kind!r}: install the package that offers it where the workers run, and restart "
+            "them."
+        )
+        return _failed(error.code, message, is_platform_fault=True)
+    except BrokenKind as error:
         return _failed(error.code, error.message, is_platform_fault=True)
     except InvalidOptions as error:
         return _failed("invalid_options", str(error), is_retryable=False)
