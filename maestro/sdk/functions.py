@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 from collections.abc import Callable
@@ -45,7 +44,7 @@ class Task(TypedFunction[Parameters, Returned]):
 
         `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs.
         """
-        changed = copy.copy(self)
+        changed = Task(self.function)
         changed.settings = make_settings(
             key=key, after=after, run_if=run_if, if_=cast("Reference | str | None", if_), description=description
         )

@@ -89,11 +89,23 @@ class Reference:
     def __sub__(self, other: object) -> Reference:
         return _operation(self, "-", other)
 
+    def __rsub__(self, other: object) -> Reference:
+        return _operation(other, "-", self)
+
     def __mul__(self, other: object) -> Reference:
         return _operation(self, "*", other)
 
+    def __rmul__(self, other: object) -> Reference:
+        return _operation(other, "*", self)
+
     def __truediv__(self, other: object) -> Reference:
         return _operation(self, "/", other)
+
+    def __rtruediv__(self, other: object) -> Reference:
+        return _operation(other, "/", self)
+
+    def __mod__(self, other: object) -> Reference:
+        return _operation(self, "%", other)
 
     def __hash__(self) -> int:
         return id(self)

@@ -11,6 +11,8 @@ from maestro.sdk.building import Building, building, current_building
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.inputs import input_schemas
 from maestro.sdk.references import Reference, as_template
+from workflows.definition.document import Document
+from workflows.definition.problems import DefinitionInvalid
 from workflows.definition.values import JsonValue
 
 SCHEMA_VERSION = 1
@@ -55,7 +57,12 @@ class Workflow:
             "outputs": _outputs(returned),
         }
         written = {key: value for key, value in parts.items() if value}
-        return {"schema_version": SCHEMA_VERSION, "name": self.name, **written}, made
+        definition = {"schema_version": SCHEMA_VERSION, "name": self.name, **written}
+        try:
+            Document.of(definition)
+        except DefinitionInvalid as error:
+            raise DefinitionError(str(error)) from error
+        return definition, made
 
 
 @overload

@@ -44,6 +44,10 @@ class TypedFunction(Generic[Parameters, Returned]):
         """Call the function."""
         return self.function(*args, **kwargs)
 
+    def __reduce__(self) -> str:
+        """Pickle as functions are, by name, so that another process may be handed it."""
+        return self.function.__qualname__
+
     @functools.cached_property
     def signature(self) -> inspect.Signature:
         """The function's parameters, their annotations as types. Raises `UnusableSignature`."""

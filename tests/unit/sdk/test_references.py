@@ -24,6 +24,8 @@ DAY = Reference("inputs.day")
             '((tasks.read.output.a > 3) && (!(inputs.day == "x"))) || (tasks.read.output.b != null)',
         ),
         (ROWS.a + 1 - 2, "(tasks.read.output.a + 1) - 2"),
+        (1 - ROWS.a % 2, "1 - (tasks.read.output.a % 2)"),
+        (2 * (6 / ROWS.a), "2 * (6 / tasks.read.output.a)"),
         ("no. " + DAY, '"no. " + inputs.day'),
         (ROWS.a * 2 / 3 <= 1, "((tasks.read.output.a * 2) / 3) <= 1"),
         ((ROWS.a + ROWS.b).c, "(tasks.read.output.a + tasks.read.output.b).c"),

@@ -1,4 +1,6 @@
 # ruff: noqa: PLW0108 - what a lambda calls here must not be called before its workflow is drawn
+import math
+import pickle
 from typing import Any
 
 import pytest
@@ -85,6 +87,15 @@ def test_task_is_the_function_outside_of_a_workflow():
     table = samples.read("as given", limit=2)
 
     assert table == samples.Table(day="as given", rows=[0, 1])
+
+
+def test_task_can_be_handed_to_another_process():
+    assert pickle.loads(pickle.dumps(samples.read)) is samples.read
+
+
+def test_value_that_cannot_be_stored_is_refused_with_its_path():
+    with pytest.raises(DefinitionError, match=r"tasks\.untyped\.with\.args\.value\[1\]: is not a finite number"):
+        tasks_of(lambda: samples.untyped([1, math.nan]))
 
 
 @pytest.mark.parametrize(
