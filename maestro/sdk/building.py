@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from maestro.sdk.errors import DefinitionError
+from maestro.sdk.errors import DefinitionError, check_name
 from maestro.sdk.references import Reference, as_template, text_of
 from workflows.definition.expressions import compile_right_parts
 from workflows.definition.problems import Problem, suggestion
@@ -80,6 +80,7 @@ class Building:
         return Reference(f"tasks.{key}.output")
 
     def _key(self, wanted: str | None, default: str) -> str:
+        check_name(default if wanted is None else wanted, "its key (say another by key=)")
         if wanted is not None:
             if wanted in self.tasks:
                 raise DefinitionError(f"two tasks have the key {wanted!r}; give one of them another `key=`")

@@ -57,8 +57,8 @@ class Task(TypedFunction[Parameters, Returned]):
         found = getattr(sys.modules.get(module), name, None)
         if not (isinstance(found, Task) and found.function is self.function):
             raise DefinitionError(
-                f"task {name}: a worker would not find it as {module}.{name}. Decorate a function by @task where it is "
-                "defined, at the top level of a module."
+                f"a worker would not find it as {module}.{name}. Decorate a function by @task where it is defined, "
+                "at the top level of a module."
             )
         return f"{module}.{name}"
 
@@ -66,12 +66,10 @@ class Task(TypedFunction[Parameters, Returned]):
         name = self.function.__name__
         try:
             arguments = self._arguments(args, kwargs)
+            options: dict[str, object] = {"function": self.path, **({"args": arguments} if arguments else {})}
+            reference = building.add("python", options, self.settings, default_key=name)
         except (InvalidArguments, UnusableSignature, DefinitionError) as error:
             raise DefinitionError(f"task {name}: {error}") from error
-        options: dict[str, object] = {"function": self.path}
-        if arguments:
-            options["args"] = arguments
-        reference = building.add("python", options, self.settings, default_key=name)
         building.callables[next(reversed(building.tasks))] = self
         return reference
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from maestro.core.user_code.typed_function import NotJson, UnusableSignature, to_json, type_adapter, typed_signature
-from maestro.sdk.errors import DefinitionError
+from maestro.sdk.errors import DefinitionError, check_name
 from workflows.definition.input_schema import FORMATS
 from workflows.definition.values import JsonValue
 
@@ -39,6 +39,7 @@ def _refuse_keywords(name: str) -> bool:
 
 
 def _schema(name: str, parameter: inspect.Parameter) -> dict[str, JsonValue]:
+    check_name(name, f"input {name!r}")
     schema: dict[str, JsonValue] = {}
     if parameter.annotation is not parameter.empty:
         try:

@@ -59,6 +59,14 @@ def test_module_in_a_package_has_the_name_workers_import_it_by(write):
     assert definition["tasks"]["read"]["with"]["function"] == "sdk_outer.inner.flow.read"
 
 
+def test_workflow_that_is_only_imported_is_not_the_files(write):
+    write(TWO, "sdk_imported.py")
+
+    definition = json.loads(documents.read_definition(write("from sdk_imported import other\n" + ONE)))
+
+    assert definition["name"] == "flow"
+
+
 @pytest.mark.parametrize("name", ["other", "other-name"])
 def test_one_of_several_workflows_is_named_after_a_colon(write, name):
     assert json.loads(documents.read_definition(f"{write(TWO)}:{name}"))["name"] == "other-name"

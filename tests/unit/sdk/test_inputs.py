@@ -111,6 +111,7 @@ def test_type_that_no_input_can_have_is_named(annotation, message):
     [
         (lambda *days: None, "parameter 'days' has no name to give it by"),
         (lambda **days: None, "**days is no input: name each input"),
+        (lambda package: None, "input 'package': this name is a reserved word"),
         (lambda day=object: None, "the default of input 'day' is not JSON"),
     ],
 )

@@ -160,7 +160,7 @@ def test_plain_function_of_a_definition_is_imported_and_called():
     [
         (lambda: shell("true"), {}, "task shell is of the kind 'shell', which a local run cannot run: say what it"),
         (lambda: shell("true"), {"shel": 1}, "outputs: there is no task 'shel'; did you mean \"shell\"?"),
-        (lambda: uses("noop", key="Bad Key"), {}, 'tasks["Bad Key"]: a name is 1 to 63 characters'),
+        (lambda: uses("noop", run_if="any_failed"), {}, "tasks.noop.run_if: a task without needs never runs"),
         (
             lambda: uses("python", {"function": "tests.unit.sdk.sample_workflows.nothing"}),
             {},

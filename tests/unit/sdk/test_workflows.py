@@ -109,6 +109,14 @@ def test_value_that_cannot_be_stored_is_refused_with_its_path():
         (lambda: samples.clean_up.set(run_if="all_don")(), "run_if is one of all_succeeded, all_done"),
         (lambda: samples.clean_up.set(if_=3 > 2)(), "if_ is a comparison of references"),
         (lambda: samples.clean_up.set(after="clean_up")(), "after= takes what calls of tasks returned"),
+        (
+            lambda: samples.clean_up.set(key="loop")(),
+            "task clean_up: its key (say another by key=): this name is",
+        ),
+        (
+            lambda: uses("noop", key="Bad Key"),
+            "task Bad Key: its key (say another by key=): a name is 1 to",
+        ),
         (lambda: [uses("noop", key="a"), uses("noop", key="a")], "two tasks have the key 'a'"),
         (lambda: task(samples.plain)("x"), "task plain: a worker would not find it as"),
         (lambda: task(lambda: None)(), "Decorate a function by @task where it is defined"),
