@@ -6,14 +6,14 @@ import pytest
 from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, current_task, running
 
 
-def make_task(key="load"):
+def make_task(key="load", is_cancelled=lambda: False):
     return CurrentTask(
         run_id=uuid.uuid4(),
         workflow_name="test",
         task_key=key,
         attempt=1,
         idempotency_token="token",
-        is_cancelled=lambda: False,
+        is_cancelled=is_cancelled,
     )
 
 
