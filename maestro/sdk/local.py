@@ -30,6 +30,8 @@ from workflows.definition.values import JsonValue, check_value
 
 CONDITION = "condition"
 PYTHON = "python"
+PLATFORM_URL = "http://127.0.0.1:3000"
+"""What `platform.url` is in a local run: where `maestro up` listens unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class _Run:
         self._id = uuid.uuid4()
         created_at = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
         facts = {"id": str(self._id), "workflow": definition.name, "created_at": created_at}
-        self._scope: dict[str, Any] = {"inputs": inputs, "run": facts, "tasks": {}}
+        self._scope: dict[str, Any] = {"inputs": inputs, "run": facts, "platform": {"url": PLATFORM_URL}, "tasks": {}}
 
     def end_of(self, key: str) -> LocalTask:
         """Return how a task ends, all its needs having ended."""

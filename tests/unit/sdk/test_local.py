@@ -200,6 +200,16 @@ def test_random_graphs_end_as_on_the_platform(tasks):
     assert {key: (task.status, task.reason) for key, task in result.tasks.items()} == dict(ends)
 
 
+def test_expressions_see_the_run_and_the_platform():
+    def flow():
+        page = uses("http", {"url": f"{expression('platform.url')}/health"})
+        return {"page": page, "workflow": expression("run.workflow"), "id": size(expression("run.id"))}
+
+    result = run(flow, {"http": lambda url: url})
+
+    assert result.outputs == {"page": "http://127.0.0.1:3000/health", "workflow": "test", "id": 36}
+
+
 def test_size_of_an_output_decides():
     def flow():
         rows = samples.untyped([1, 2])
