@@ -12,7 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from maestro.cli import text
+from maestro.cli.explanations import explain_problems
 from maestro.cli.failures import Failure, suggestion
+from maestro.client import Problem
 
 if TYPE_CHECKING:
     from maestro.sdk import Workflow
@@ -115,7 +117,10 @@ def _explain(error: BaseException, path: Path) -> Failure:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if isinstance(error, SyntaxError) and error.filename == file:
         lines = [error.lineno]
-    place = f"{path}:{lines[-1]}" if lines else str(path)
-    said = str(error) if isinstance(error, DefinitionError) else summarize(error)
-    summary = f"1 problem in {text.one_line(path)}."
-    return Failure(summary, lines=[f"{text.one_line(place)}: {text.one_line(said)}"], code="definition_invalid")
+    is_ours = isinstance(error, DefinitionError)
+    problem = Problem(
+        message=str(error) if is_ours else summarize(error),
+        code="bad_workflow" if is_ours else "python_error",
+        line=lines[-1] if lines else None,
+    )
+    return explain_problems([problem], source=str(path), outcome="", code="definition_invalid")

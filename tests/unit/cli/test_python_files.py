@@ -119,6 +119,8 @@ def test_what_is_wrong_in_the_file_is_told_with_its_line(write, content, said):
     [line] = caught.value.lines
     assert line.startswith(said.format(file=file))
     assert caught.value.message == f"1 problem in {file}."
+    [problem] = caught.value.details["problems"]
+    assert problem["code"] == ("bad_workflow" if "task read" in said else "python_error")
 
 
 def test_file_whose_name_python_gives_to_another_module_is_refused(write):
