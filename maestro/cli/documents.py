@@ -13,7 +13,7 @@ import click
 
 from maestro.cli import python_files, text
 from maestro.cli.explanations import explain_problems
-from maestro.cli.failures import Failure
+from maestro.cli.failures import Failure, suggestion
 from maestro.client import Problem
 
 STANDARD_INPUT = "-"
