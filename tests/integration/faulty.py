@@ -7,15 +7,17 @@ directory in which what has happened is noted.
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import psycopg
 import redis
 from django.conf import settings
 
+from executors.pools import lease
 from maestro.celery import app
 from maestro.core import sql
-from workflows.dispatch import advance, claim, execution, publish
+from workflows.dispatch import advance, celery_calls, claim, execution, publish
 from workflows.dispatch.chord_counter import ChordCounter
 
 __all__ = ["app"]
@@ -107,6 +109,26 @@ around(
 def named_by(message_id):
     run_id, task_key, *_ = message_id.split(".")
     return run_id, [task_key]
+
+
+around(
+    celery_calls,
+    "begin",
+    identify=lambda call, ref, **_: (ref.task.run_id, [ref.task.task_key]),
+    before="call",
+    after="called",
+)
+
+
+@app.task(name="faulty.die_once")
+def die_once(note):
+    """Take the worker down, once its lease lists this task."""
+    try:
+        (NOTES / note).touch(exist_ok=False)
+    except FileExistsError:
+        return
+    time.sleep(2 * lease.HEARTBEAT_SECONDS)
+    killworker()
 
 
 around(

@@ -11,6 +11,7 @@ from celery import current_app
 from celery.exceptions import Ignore, Reject
 
 from examples import celery_tasks
+from executors.pools import lease
 from tests.builders import start_run, statuses
 from tests.integration.schedules import HOLDER, connect, held_open, hold, rerun, take, task_of
 from workflows.dispatch import call_watch, celery_calls, execution, finalise, finish, leases, recovery, settle, tasks
@@ -451,6 +452,21 @@ def test_call_the_broker_lost_is_made_again(actor, connection, broker, sent):
     assert sent_calls(broker) == [call_of(run).celery_id]
 
 
+def test_call_another_beat_made_again_meanwhile_is_not_taken_back(actor, connection, broker, monkeypatch):
+    run = start(actor)
+    execute(run)
+    due(run)
+
+    def made_again_meanwhile(ref):
+        TaskExecution.objects.filter(run_id=run.id, task_key="a").update(attempt=2)
+
+    monkeypatch.setattr(celery_calls, "read_state", made_again_meanwhile)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "waiting"
+
+
 def test_call_that_is_lost_again_and_again_fails_its_task(actor, connection, broker):
     run = start(actor)
     for _ in range(3):
@@ -473,6 +489,85 @@ def test_lost_call_of_a_paused_run_is_left_until_it_goes_on(actor, connection, b
     call_watch.look_at_calls(connection)
 
     assert row(run).status == "waiting"
+
+
+def give_up(connection, run, worker_id, *, ago="1 minute"):
+    """The worker that held the run's call was given up, after the call was made."""
+    connection.execute(
+        "UPDATE executor_workers SET held = %s, lost_at = clock_timestamp() - %s::interval WHERE id = %s",
+        (["x", call_of(run).celery_id], ago, worker_id),
+    )
+    TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO)
+
+
+@pytest.mark.parametrize("status", ["SENT", "STARTED", "RETRY"])
+def test_call_that_died_with_its_worker_is_made_again(actor, connection, broker, worker_row, status):
+    run = start(actor)
+    execute(run)
+    record(run, status)
+    give_up(connection, run, worker_row)
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert statuses(run.id)["a"] == "queued (call_lost)"
+    broker.delete(QUEUE)
+    execute(run)
+    assert sent_calls(broker) == [call_of(run).celery_id]
+    due(run)
+    call_watch.look_at_calls(connection)
+    assert statuses(run.id)["a"] == "waiting (celery)"
+
+
+def test_call_that_ended_before_its_worker_died_is_not_made_again(actor, connection, worker_row):
+    run = start(actor)
+    execute(run)
+    record(run, "SUCCESS", "thumbnail")
+    give_up(connection, run, worker_row)
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).output == "thumbnail"
+
+
+def test_call_that_another_worker_holds_is_not_made_again(actor, connection, worker_row):
+    run = start(actor)
+    execute(run)
+    give_up(connection, run, worker_row)
+    alive = lease.register_worker(connection, name="alive", pid=1, concurrency=1, queues=["maestro"])
+    lease.renew_lease(connection, worker_id=alive, list_held=lambda: [call_of(run).celery_id])
+    due(run)
+
+    call_watch.look_at_calls(connection)
+    lease.end_lease(connection, worker_id=alive)
+
+    assert row(run).status == "waiting"
+
+
+def test_worker_that_was_just_given_up_may_still_hold_its_call(actor, connection, worker_row):
+    run = start(actor)
+    execute(run)
+    give_up(connection, run, worker_row, ago="1 second")
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "waiting"
+
+
+def test_message_a_dead_worker_took_is_not_delivered_again(actor, broker):
+    run = start(actor)
+    execute(run)
+    with current_app.connection_for_read() as dying:
+        message = dying.SimpleQueue(QUEUE).get(timeout=5)
+        assert message.headers["id"] == call_of(run).celery_id
+        assert broker.hlen("unacked") >= 1
+
+        celery_calls.forget(call_of(run))
+
+        assert broker.hget("unacked", message.delivery_tag) is None
+        assert broker.zscore("unacked_index", message.delivery_tag) is None
 
 
 def test_record_nobody_can_read_says_nothing(actor, connection, broker):

@@ -103,3 +103,25 @@ def test_fault_between_any_two_steps_changes_no_result(actor, faulty_worker, fau
             break
 
     assert not missing
+
+
+def calling(key, call):
+    """A task that calls and one that follows."""
+    return {key: {"uses": "celery", "with": call}, "end": key}
+
+
+def test_fault_around_a_call_changes_no_result(actor, faulty_worker, pytestconfig):
+    airports = {"task": "examples.celery_tasks.list_airports"}
+    steps = ("call", "called") if pytestconfig.getoption("all_faults") else ("called",)
+    keys = [f"x_{step}_{fault}" for step in steps for fault in ("cut", "flush", "killchild", "killworker")]
+    started = [start_run(actor, calling(key, airports), name=key.replace("_", "-")).id for key in keys]
+    dying = {"task": "faulty.die_once", "args": [f"died.{started[0]}"]}
+    started.append(start_run(actor, calling("dies", dying), name="dies").id)
+
+    ended = [wait_for_end(run_id, 120) for run_id in started]
+
+    assert {run.status for run in ended} == {"succeeded"}
+    assert all((faulty_worker / f"{run_id}.{key}").exists() for run_id, key in zip(started, keys, strict=False))
+    called = TaskExecution.objects.filter(run_id__in=started[:-1], kind="celery")
+    assert [row.output for row in called] == [["EWR", "JFK", "LGA"]] * len(keys)
+    assert (faulty_worker / f"died.{started[0]}").exists()

@@ -59,6 +59,25 @@ def look_at_queue(queue: str, priority: int = 0) -> QueueView:
     return QueueView(is_empty=not waiting, head_queued_at=_queued_at_of_head(waiting))
 
 
+def forget_delivery(message_id: str) -> None:
+    """Remove a message that its worker took and will never acknowledge, or the broker would deliver it again some day.
+
+    Raises `BrokerAway`.
+    """
+    try:
+        with current_app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0.1)
+            channel = broker.default_channel
+            with channel.conn_or_acquire() as client:
+                for tag, delivery in client.hscan_iter(channel.unacked_key):
+                    if json.loads(delivery)[0]["headers"].get("id") == message_id:
+                        client.zrem(channel.unacked_index_key, tag)
+                        client.hdel(channel.unacked_key, tag)
+    except (OperationalError, RedisError, OSError) as error:
+        note_away()
+        raise BrokerAway(type(error).__name__) from error
+
+
 _away_until = [0.0]
 
 

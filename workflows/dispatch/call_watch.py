@@ -1,5 +1,5 @@
-"""Looks after tasks that wait for a call: an end that nobody told, or a call that the broker lost (rules 4b and 9 of
-the engine protocol).
+"""Looks after tasks that wait for a call: an end that nobody told, or a call that the broker or its worker lost (rules
+4b and 9 of the engine protocol).
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
+from executors.base import TaskResult
+from executors.pools.lease import HEARTBEAT_SECONDS
 from maestro.core import sql
 from workflows.dispatch import advance, broker, celery_calls, each, publish, settle
 from workflows.dispatch.broker import BrokerAway
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 FIRST_LOOK = datetime.timedelta(seconds=5)
 LONGEST_LOOK = datetime.timedelta(minutes=5)
 MAX_PER_LOOK = 200
+# A worker that was given up wrongly lists what it holds under its new incarnation within two heartbeats.
+GRACE = datetime.timedelta(seconds=3 * HEARTBEAT_SECONDS)
 
 # Rows that somebody else has locked are being settled, cancelled, or looked at by another beat. The next look is set
 # before this one, so that no two beats ask the same.
@@ -40,7 +44,17 @@ WITH due AS (
 UPDATE task_executions c
 SET wake_at = clock_timestamp() + least(greatest((clock_timestamp() - c.started_at) / 2, %(first)s), %(longest)s)
 FROM due WHERE c.id = due.id
-RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.map_index, c.generation, c.tries
+RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.map_index, c.generation, c.tries, c.attempt, c.started_at
+"""
+# Of these calls, those that a worker of Maestro's held when it was given up, after the call was made, and none holds
+# now. One that was given up but lives has had the time to say so.
+_ABANDONED = """
+SELECT call.id FROM unnest(%(ids)s::text[], %(since)s::timestamptz[]) AS call (id, since)
+WHERE EXISTS (
+      SELECT FROM executor_workers w
+      WHERE w.lost_at > call.since AND w.lost_at < clock_timestamp() - %(grace)s AND call.id = ANY (w.held)
+  )
+  AND NOT EXISTS (SELECT FROM executor_workers o WHERE o.lost_at IS NULL AND call.id = ANY (o.held))
 """
 # Guard, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left until it goes
 # on. A call that is lost again and again must not be made for ever.
@@ -55,16 +69,17 @@ WITH taken AS (
         finished_at = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN clock_timestamp() END,
         error_code = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN 'call_lost' ELSE '' END,
         error_message = CASE WHEN c.platform_failures + 1 >= %(budget)s
-            THEN 'The broker lost the call of the Celery task ' || c.platform_failures + 1 || ' times.' ELSE '' END
+            THEN 'The Celery task was lost ' || c.platform_failures + 1 || ' times, by its worker or the broker.'
+            ELSE '' END
     WHERE c.id = %(id)s AND c.status = 'waiting' AND c.reason = 'celery' AND c.hold = 0
-      AND c.generation = %(generation)s AND c.tries = %(tries)s
+      AND c.generation = %(generation)s AND c.attempt = %(attempt)s
     RETURNING c.id, c.organization_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
               c.started_at
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
     )
-    SELECT organization_id, id, attempt, 'lost', 'call_lost', 'The broker lost the call of this attempt.', worker,
+    SELECT organization_id, id, attempt, 'lost', 'call_lost', 'The Celery task of this attempt was lost.', worker,
            started_at
     FROM taken
     ON CONFLICT DO NOTHING
@@ -80,13 +95,21 @@ def look_at_calls(connection: sql.Connection) -> int:
     parameters = {"limit": MAX_PER_LOOK, "first": FIRST_LOOK, "longest": LONGEST_LOOK}
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_DUE, parameters).fetchall()
+    calls = {_call_of(row): row for row in rows}
+    abandoned = _find_abandoned(connection, calls)
     changed = 0
     try:
-        for row in rows:
-            ref = _call_of(row)
+        for ref, row in calls.items():
             state = celery_calls.read_state(ref)
+            ended = None if state is None else celery_calls.result_of(state)
+            if ended is None and ref.celery_id in abandoned:
+                celery_calls.forget(ref)
+                state = None
             with each.run_of(row["run_id"]):
-                changed += _take_back(connection, row) if state is None else _settle(connection, ref, state)
+                if state is None:
+                    changed += _take_back(connection, row)
+                elif ended is not None:
+                    changed += _settle(connection, ref, ended)
     except BrokerAway as error:
         logger.warning("Broker not available, calls are looked at later: %s", error)
     return changed
@@ -97,22 +120,34 @@ def _call_of(row: Mapping[str, Any]) -> CallRef:
     return CallRef(task=task, tries=row["tries"])
 
 
-def _settle(connection: sql.Connection, ref: CallRef, state: Mapping[str, Any]) -> bool:
+def _find_abandoned(connection: sql.Connection, calls: Mapping[CallRef, Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the calls whose worker has died."""
+    if not calls:
+        return set()
+    parameters = {
+        "ids": [ref.celery_id for ref in calls],
+        "since": [row["started_at"] for row in calls.values()],
+        "grace": GRACE,
+    }
+    with sql.cursor(connection, scalar_row) as cursor:
+        return set(cursor.execute(_ABANDONED, parameters).fetchall())
+
+
+def _settle(connection: sql.Connection, ref: CallRef, ended: TaskResult) -> bool:
     """End a task whose call has ended, and nobody told."""
-    ended = celery_calls.result_of(state)
-    if ended is None or not settle.settle(connection, ref, outcome_of(ended)):
+    if not settle.settle(connection, ref, outcome_of(ended)):
         return False
     logger.warning("Found the end of the call of task %s of run %s", ref.task.task_key, ref.task.run_id)
     return True
 
 
 def _take_back(connection: sql.Connection, row: Mapping[str, Any]) -> bool:
-    """Queue a task again whose call the broker has lost."""
+    """Queue a task again whose call is lost."""
     with sql.cursor(connection, dict_row) as cursor:
         taken = cursor.execute(_TAKE_BACK, {**row, "budget": PLATFORM_BUDGET}).fetchone()
     if taken is None:
         return False
-    logger.warning("The broker lost the call of task %s of run %s", row["task_key"], row["run_id"])
+    logger.warning("Lost the call of task %s of run %s", row["task_key"], row["run_id"])
     run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
     version = advance.version_of_run(connection, run.run_id)
     if taken["status"] == TaskStatus.QUEUED:

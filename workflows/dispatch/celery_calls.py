@@ -87,6 +87,14 @@ def result_of(state: Mapping[str, Any]) -> TaskResult | None:
     return None
 
 
+def forget(ref: CallRef) -> None:
+    """Remove what is left of a call whose worker has died, so that it can be made anew. Raises `BrokerAway`."""
+    backend = current_app.backend
+    broker.forget_delivery(ref.celery_id)
+    with _broker():
+        backend.client.delete(backend.get_key_for_task(ref.celery_id))
+
+
 def revoke(refs: Iterable[CallRef]) -> None:
     """Tell workers not to begin calls that nobody waits for any more; what runs goes on. Best effort: never raises."""
     ids = [ref.celery_id for ref in refs]

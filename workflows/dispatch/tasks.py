@@ -53,7 +53,7 @@ def execute(
             raise Reject(type(error).__name__, requeue=True) from error
 
 
-@shared_task(name=SEND_QUEUED, acks_late=True, ignore_result=True)
+@shared_task(name=SEND_QUEUED, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
 def send_queued(*, run_id: str, organization_id: str, **_: Any) -> None:
     """Send the queued tasks of a run that are too many for the request that started it."""
     run = RunRef(run_id=UUID(run_id), organization_id=UUID(organization_id))
@@ -62,13 +62,13 @@ def send_queued(*, run_id: str, organization_id: str, **_: Any) -> None:
     )
 
 
-@shared_task(name=CALL_SUCCEEDED, acks_late=True, ignore_result=True)
+@shared_task(name=CALL_SUCCEEDED, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
 def call_succeeded(result: Any, **call: Any) -> None:
     """Take the result of a call: what the Celery task that was called has returned."""
     _settle(_call_of(**call), TaskResult(output=result))
 
 
-@shared_task(name=CALL_FAILED, acks_late=True, ignore_result=True)
+@shared_task(name=CALL_FAILED, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
 def call_failed(celery_id: str, **call: Any) -> None:
     """Take the failure of a call. Celery tells only its id: why it failed, its worker has stored before.
 
