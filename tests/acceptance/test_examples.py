@@ -47,3 +47,36 @@ def test_workflow_in_python_takes_dates_and_skips_by_its_condition(stack):
     assert shown["outputs"]["headline"] is None
     lines = stack.run("logs", run["id"], "count_departures").stdout
     assert "progress 100%: 901 flights on Wednesday 06 February" in lines
+
+
+def test_existing_celery_tasks_leave_their_worker_while_they_wait(stack):
+    finished = stack.run("run", "examples/existing-celery-tasks.yaml", "--follow", "--input", "day=9")
+    canvas = stack.run("canvas", "existing-celery-tasks")
+
+    assert "comparison: LGA cancelled 66 % of its 179 flights, JFK 52 % of 274." in finished.stdout
+    assert "advance after newark: waits outside a worker" in canvas.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "announcement", "skipped"),
+    [
+        ("alarm_above=25", "Alarm! 2 days with more than 25 % cancelled, the first on 2013-02-08.", "all_clear"),
+        ("alarm_above=99", "All clear, no day with more than 99 % cancelled.", "alarm"),
+    ],
+)
+def test_condition_chooses_which_branch_runs(stack, given, announcement, skipped):
+    finished = stack.run("run", "examples/joins-and-conditions.yaml", "--follow", "--input", given)
+
+    assert f"announcement: {announcement}" in finished.stdout
+    assert f"{skipped}: skipped" in finished.stdout
+    lines = finished.stdout.splitlines()
+    ended = {line.split(":")[0]: position for position, line in enumerate(lines) if "succeeded in" in line}
+    assert ended["announce"] < ended["slow_connection"] < ended["tidy_up"]
+
+
+def test_failure_of_one_copy_is_reported_and_the_other_one_used(stack):
+    finished = stack.run("run", "examples/joins-and-conditions.yaml", "--follow", "--input", "first_copy=gone.csv")
+
+    assert finished.returncode == 1
+    for task in ("report_failure", "second_copy", "announce", "tidy_up"):
+        assert f"{task}: succeeded" in finished.stdout
