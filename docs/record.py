@@ -19,7 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-BEGIN, END = "<!-- recording: `make record` writes it -->\n", "<!-- end of the recording -->\n"
+BEGIN = """<!-- recording: `make record` writes it -->
+<!-- not run: tests/acceptance/test_readme.py records it again and compares -->
+"""
+END = "<!-- end of the recording -->\n"
 MAESTRO = Path(sys.executable).with_name("maestro")
 # Settings of whoever calls this that change what is printed.
 DISTURBING = ("FORCE_COLOR", "CLICOLOR_FORCE", "MAESTRO_COMPLETE")

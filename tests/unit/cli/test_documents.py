@@ -75,9 +75,8 @@ def test_file_that_cannot_be_read_is_told_with_the_way_out():
     with pytest.raises(click.UsageError) as caught:
         documents.parse_inputs(["day=@ada"], SCHEMAS)
 
-    assert caught.value.message == (
-        "Input 'day': ada cannot be read: No such file or directory. For a text that begins with @ write day=@@ada."
-    )
+    assert caught.value.message.startswith("Input 'day': There is no file ada.")
+    assert caught.value.message.endswith(" For a text that begins with @ write day=@@ada.")
 
 
 def test_everything_that_keeps_values_from_being_read_is_told_at_once():
