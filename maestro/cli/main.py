@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Entry] = {
     "down": Entry("Stack", "maestro.cli.stack:down", "Stop it."),
     "status": Entry("Stack", "maestro.cli.stack:status", "Show what runs, and where."),
     "open": Entry("Stack", "maestro.cli.opening:open_command", "Print the addresses of its pages."),
+    "exec": Entry("Stack", "maestro.cli.executing:exec_command", "Run a program as one of the stack's own."),
     "validate": Entry("Workflows", "maestro.cli.workflows:validate_command", "Check a definition file."),
     "apply": Entry("Workflows", "maestro.cli.workflows:apply_command", "Make a definition file the active version."),
     "workflows": Entry("Workflows", "maestro.cli.workflows:workflows_command", "List the workflows."),

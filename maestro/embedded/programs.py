@@ -114,7 +114,7 @@ def flower(home: Home, ports: Ports, secrets: Secrets) -> Program:
     password = home.admin_password.read_text().strip()
     return Program(
         name="flower",
-        command=_celery("flower", f"--address={HOST}", f"--port={ports.flower}"),
+        command=(sys.executable, "-m", "maestro.embedded.flower", f"--address={HOST}", f"--port={ports.flower}"),
         environment={
             **environment(home, ports, secrets, component="flower"),
             **CHECKED_BY_WORKER,

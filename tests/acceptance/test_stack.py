@@ -413,15 +413,6 @@ def test_files_with_secrets_are_closed_to_others(stack):
     assert modes == {"secrets.json": 0o600, "api-key": 0o600, "admin-password": 0o600}
 
 
-def test_flower_asks_for_the_administrators_password(stack):
-    password = (stack.home / "admin-password").read_text().strip()
-
-    anonymous = requests.get(stack.flower_url, timeout=10)
-    signed_in = requests.get(stack.flower_url, auth=("admin", password), timeout=10)
-
-    assert (anonymous.status_code, signed_in.status_code) == (401, 200)
-
-
 def test_a_database_administrator_can_run_bootstrap_again_by_psql(stack):
     home = Home(stack.home)
     record = json.loads(home.record.read_text())

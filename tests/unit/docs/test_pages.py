@@ -64,10 +64,9 @@ def _is_command(span):
     if words[0] not in COMMANDS:
         return False
     command = cli.get_command(click.Context(cli), words[0])
-    own = words[1 : words.index("--")] if "--" in words else words[1:]
     known = {"--help", "-h", *(flag for option in command.params for flag in option.opts)}
-    given = {word.strip("[]").partition("=")[0] for word in own if word.strip("[]").startswith("-")}
-    return given <= known or isinstance(command, click.Group)
+    given = {word.strip("[]").partition("=")[0] for word in words[1:] if word.strip("[]").startswith("-")}
+    return given <= known or bool(command.context_settings.get("ignore_unknown_options"))
 
 
 def test_a_comment_speaks_of_the_next_block_only():
