@@ -89,6 +89,19 @@ def test_inputs_do_not_reach_flower(stack, flower, tmp_path):
     assert "correct-horse" not in flower("/api/tasks").text
 
 
+def test_arguments_of_a_called_celery_task_do_not_reach_flower(stack, flower, tmp_path):
+    file = tmp_path / "workflow.json"
+    called = {"task": "examples.celery_tasks.count_flights", "args": ["EWR"], "kwargs": {"day": 7}}
+    tasks = {"count": {"uses": "celery", "with": called}}
+    file.write_text(json.dumps({"schema_version": 1, "name": "calling", "tasks": tasks}))
+
+    finished = stack.run("run", str(file), "--follow")
+
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    seen = _poll(lambda: flower(f"/api/tasks?taskname={called['task']}").json().values(), until=bool)
+    assert {(task["args"], task["kwargs"]) for task in seen} == {("(…)", "{…}")}
+
+
 def test_celery_commands_reach_the_workers_and_tell_no_secret(stack):
     def call(command):
         return stack.run("exec", "celery", "-A", "maestro", *command.split())

@@ -155,6 +155,9 @@ def _send(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: 
         serializer="json",
         ignore_result=False,
         add_to_parent=False,
+        # What events, and so Flower, say of the arguments: inputs may hold what is not for everybody who watches.
+        argsrepr="(…)",
+        kwargsrepr="{…}",
         **({} if call.queue is None else {"queue": call.queue}),
     )
 
