@@ -71,6 +71,8 @@ WRONG = [
     ("completion tcsh", 2, "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
     ("open flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
     (f"open {NOBODY}", 1, NO_RUN),
+    ("exec", 2, "Missing argument 'PROGRAM [ARGUMENT]...'."),
+    ("exec celery", 1, "No stack runs in .maestro. Start one by `maestro up`."),
     ("up --port 0", 2, "'0' is no port: give a whole number from 1 to 65,535."),
     ("up --concurrency none", 2, "'none' is no number of tasks: give a whole number from 1 to 1,000."),
     ("up --json", 2, "--json needs --detach."),
