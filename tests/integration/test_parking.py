@@ -138,6 +138,17 @@ def test_failure_of_the_call_counts_as_a_try(actor, connection):
     assert WorkflowRun.objects.get(id=run.id).status == "failed"
 
 
+def test_error_of_a_call_does_not_show_the_secrets_of_its_run(actor, connection):
+    secret = {"type": "string", "writeOnly": True}
+    run = start_run(actor, {"a": CALL}, inputs={"password": secret}, given={"password": "hunter22"})
+    execute(run)
+
+    refused = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="bad password hunter22")
+    settle.settle(connection, call_of(run), refused)
+
+    assert row(run).error_message == "bad password ••••••"
+
+
 def test_call_that_ends_before_its_attempt_parks_ends_the_task_once(actor, connection, monkeypatch):
     run = start(actor)
     begin = celery_calls.begin

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from uuid import UUID
 
-from psycopg.rows import scalar_row
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from maestro.core import sql
 from workflows.catalog import cache
+from workflows.definition.secrets import Secrets
 from workflows.dispatch import advance
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef
@@ -34,7 +34,7 @@ WHERE t.run_id = %(run_id)s AND t.organization_id = %(organization_id)s
   AND t.task_key = %(task_key)s AND t.map_index IS NOT DISTINCT FROM %(map_index)s
   AND t.status || '' IN ('running', 'waiting') AND t.generation = %(generation)s AND t.tries = %(tries)s
 """
-_VERSION = "SELECT workflow_version_id FROM workflow_runs WHERE id = %s AND organization_id = %s"
+_RUN = "SELECT workflow_version_id, inputs FROM workflow_runs WHERE id = %s AND organization_id = %s"
 
 
 def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
@@ -43,6 +43,13 @@ def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
     Looks also when nothing changed: a first try may have been written but not answered.
     """
     task = ref.task
+    with sql.cursor(connection, tuple_row) as cursor:
+        found = cursor.execute(_RUN, (task.run_id, task.organization_id)).fetchone()
+    if found is None:
+        logger.warning("Ignored the end of a call of run %s, which does not exist", task.run_id)
+        return False
+    version_id, inputs = found
+    version = cache.get_version(connection, version_id)
     parameters = {
         "run_id": task.run_id,
         "organization_id": task.organization_id,
@@ -53,14 +60,11 @@ def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
         "status": outcome.status.value,
         "output": None if outcome.output is None else Jsonb(outcome.output),
         "error_code": outcome.error_code,
-        "error_message": outcome.error_message,
+        "error_message": Secrets.of(version.definition.inputs, inputs).hide_in_text(outcome.error_message),
     }
     is_settled = connection.execute(_SETTLE, parameters).rowcount == 1
     if not is_settled:
         logger.info("Ignored the end of a call of task %s of run %s: nothing waits for it", task.task_key, task.run_id)
-    with sql.cursor(connection, scalar_row) as cursor:
-        version_id = cursor.execute(_VERSION, (task.run_id, task.organization_id)).fetchone()
-    if isinstance(version_id, UUID):
-        run = RunRef(run_id=task.run_id, organization_id=task.organization_id)
-        advance.advance_from(connection, run, cache.get_version(connection, version_id), [task.task_key])
+    run = RunRef(run_id=task.run_id, organization_id=task.organization_id)
+    advance.advance_from(connection, run, version, [task.task_key])
     return is_settled
