@@ -354,6 +354,18 @@ def test_second_attempt_asks_what_became_of_the_first_ones_call(
     assert sent_calls(broker) == [call_of(run).celery_id] * calls
 
 
+def test_call_never_overwrites_what_a_worker_says_of_an_earlier_one(actor, monkeypatch):
+    run = start(actor)
+    record(run, "SUCCESS", "thumbnail")
+
+    with monkeypatch.context() as patched:
+        # The worker stores its result right after the attempt has asked.
+        patched.setattr(celery_calls, "read_state", lambda ref: None)
+        execute(run)
+
+    assert celery_calls.read_state(call_of(run))["status"] == "SUCCESS"
+
+
 def test_call_the_broker_does_not_take_is_made_by_another_attempt(actor, connection, broker, monkeypatch):
     run = start(actor)
 
@@ -476,6 +488,17 @@ def test_call_another_beat_made_again_meanwhile_is_not_taken_back(actor, connect
     call_watch.look_at_calls(connection)
 
     assert row(run).status == "waiting"
+
+
+def test_call_whose_end_is_told_during_the_look_is_not_taken_back(actor, connection, monkeypatch):
+    run = start(actor)
+    execute(run)
+    due(run)
+    monkeypatch.setattr(celery_calls, "read_state", lambda ref: settle.settle(connection, ref, ENDED) and None)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "succeeded"
 
 
 def test_call_that_is_lost_again_and_again_fails_its_task(actor, connection, broker):

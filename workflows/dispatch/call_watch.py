@@ -71,7 +71,7 @@ WITH taken AS (
         error_message = CASE WHEN c.platform_failures + 1 >= %(budget)s
             THEN 'The Celery task was lost ' || c.platform_failures + 1 || ' times, by its worker or the broker.'
             ELSE '' END
-    WHERE c.id = %(id)s AND c.status = 'waiting' AND c.reason = 'celery' AND c.hold = 0
+    WHERE c.id = %(id)s AND c.status = 'waiting' AND c.hold = 0
       AND c.generation = %(generation)s AND c.attempt = %(attempt)s
     RETURNING c.id, c.organization_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
               c.started_at
