@@ -52,3 +52,34 @@ class OrganizationNotChosen(MaestroError):
             else "You are a member of no organization."
         )
         super().__init__(chosen, details={"organizations": list(slugs)})
+
+
+class ApiKeyUserNotMember(MaestroError):
+    """An API key acts in an organization for a member of it, and this user is none."""
+
+    code = "api_key_user_not_member"
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"{email} is not a member of this organization. Add the user to its members first.")
+
+
+class EnvironmentNotOfOrganization(MaestroError):
+    """The environment named for an API key is one of another organization."""
+
+    code = "environment_not_of_organization"
+
+    def __init__(self) -> None:
+        super().__init__("This is an environment of another organization. Choose one of the key's organization.")
+
+
+class ApiKeyExists(MaestroError):
+    """The same form was sent twice; the secret of the first time cannot be shown again."""
+
+    code = "api_key_exists"
+    category = Category.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This form has made its key already, and the secret is shown only once. If you do not have it, revoke the"
+            " key and make another."
+        )

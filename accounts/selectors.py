@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from uuid import UUID
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -62,4 +64,28 @@ def get_actor_of_user(user: User, *, organization_slug: str | None) -> Actor:
         organization_id=membership.organization_id,
         environment_id=environment.id,
         permissions=PERMISSIONS[Role(membership.role)],
+    )
+
+
+def get_permissions_by_organization(user: User) -> Mapping[UUID, frozenset[Permission]]:
+    """Return what a user may do in each organization they are a member of."""
+    memberships = Membership.objects.filter(user=user).values_list("organization_id", "role")
+    return {organization_id: PERMISSIONS[Role(role)] for organization_id, role in memberships}
+
+
+def get_actor_in_organization(user: User, *, organization_id: UUID) -> Actor:
+    """Return the actor of a signed-in user in one organization: as a member, or as an owner where a superuser is none.
+
+    Raises `OrganizationNotChosen` for anybody else.
+    """
+    permissions = get_permissions_by_organization(user).get(organization_id)
+    if permissions is None and not user.is_superuser:
+        raise OrganizationNotChosen(())
+    environment = Environment.objects.get(organization_id=organization_id, name="production")
+    return Actor(
+        kind=ActorKind.USER,
+        user_id=user.id,
+        organization_id=organization_id,
+        environment_id=environment.id,
+        permissions=PERMISSIONS[Role.OWNER] if user.is_superuser else permissions or frozenset(),
     )

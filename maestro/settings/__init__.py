@@ -3,6 +3,7 @@
 import django_stubs_ext
 
 from maestro.celery import app as celery_app
+from maestro.settings.components.admin import *
 from maestro.settings.components.apps import *
 from maestro.settings.components.auth import *
 from maestro.settings.components.database import *

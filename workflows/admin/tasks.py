@@ -1,0 +1,194 @@
+"""Task executions and attempts in the admin: read-only, because only the engine changes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from unfold.decorators import display
+
+from accounts.admin.base import OrganizationAdmin, PlatformAdmin, ReadOnly, organizations_of
+from accounts.permissions.roles import Permission
+from executors.models import TaskLogLine
+from maestro.core import shown
+from workflows.admin.filters import TaskStatusFilter
+from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
+
+# Without a run, a list shows the tasks of so many of the latest runs; the rows of all runs have no order to be read in.
+LATEST_RUNS = 100
+_OF_RUN = "run__id__exact"
+_IN_FLIGHT = ("queued", "running", "waiting")
+MOST_LINES = 200
+MOST_ATTEMPTS = 50
+
+
+@admin.register(TaskExecution)
+class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
+    """Task executions: of a run, in flight anywhere, or of the latest runs."""
+
+    read_permission = Permission.READ_RUNS
+    list_display = ("shown_task", "shown_status", "kind", "attempt", "started_at", "shown_duration", "worker")
+    list_select_related = ("run__workflow",)
+    list_filter = (TaskStatusFilter,)
+    list_before_template = "workflows/admin/task_list_scope.html"
+    lookups = (_OF_RUN, "kind__exact")
+    sortable_by = ()
+    search_fields = ("task_key",)
+    search_help_text = "Key of a task, or its beginning"
+    fields = (
+        "shown_run",
+        "kind",
+        "shown_needs",
+        "run_if",
+        "shown_counts",
+        "queue",
+        "worker",
+        "created_at",
+        "queued_at",
+        "started_at",
+        "finished_at",
+        "shown_duration",
+        "wake_at",
+        "shown_output",
+    )
+    change_form_template = "workflows/admin/task.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TaskExecution]:
+        """Return the tasks with the run they belong to."""
+        rows: QuerySet[TaskExecution] = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name == _LIST
+        if not is_list:
+            return rows.select_related("run__workflow", "parent")
+        rows = rows.defer("output", "error_message", "run__inputs", "run__outputs")
+        if _OF_RUN in request.GET or request.GET.get("status") in _IN_FLIGHT:
+            return rows
+        runs = WorkflowRun.objects.order_by("-created_at", "-id")
+        allowed = organizations_of(request, self.read_permission)
+        runs = runs if allowed is None else runs.filter(organization_id__in=allowed)
+        return rows.filter(run_id__in=list(runs.values_list("id", flat=True)[:LATEST_RUNS]))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Sort a run's tasks as they depend on each other, those in flight by age, all else newest first."""
+        if _OF_RUN in request.GET:
+            return ("position", "map_index", "id")
+        return ("created_at", "id") if request.GET.get("status") in _IN_FLIGHT else ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[TaskExecution], search_term: str
+    ) -> tuple[QuerySet[TaskExecution], bool]:
+        """Find tasks by the beginning of their key."""
+        term = search_term.strip()
+        return queryset.filter(task_key__startswith=term) if term else queryset, False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Show the list, and which tasks it is a list of."""
+        scope: dict[str, Any] = {"latest_runs": LATEST_RUNS, "of_run": request.GET.get(_OF_RUN)}
+        scope["in_flight"] = request.GET.get("status") in _IN_FLIGHT
+        return super().changelist_view(request, (extra_context or {}) | {"scope": scope})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Show the task with its attempts and the end of its log."""
+        task = kwargs.get("obj")
+        if isinstance(task, TaskExecution):
+            context |= {"title": task.task_key, "subtitle": None} | _history_of(task)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="task", header=True)
+    def shown_task(self, task: TaskExecution) -> list[str]:
+        """Return the key, with its place among the items of a `for_each` task, and the workflow."""
+        return [_name(task), task.run.workflow.name]
+
+    @display(description="run")
+    def shown_run(self, task: TaskExecution) -> str:
+        """Return a link to the run."""
+        address = reverse("admin:workflows_workflowrun_change", args=[task.run_id])
+        return format_html('{}, <a class="maestro-link" href="{}">{}</a>', task.run.workflow.name, address, task.run_id)
+
+    @display(description="status", label=dict(shown.STATUS_VARIANTS))
+    def shown_status(self, task: TaskExecution) -> tuple[str, str]:
+        """Return the status, with its reason."""
+        return task.status, f"{task.status} ({task.reason})" if task.reason else task.status
+
+    @display(description="duration")
+    def shown_duration(self, task: TaskExecution) -> str:
+        """Return how long the latest attempt took."""
+        return shown.duration(task.finished_at - task.started_at if task.finished_at and task.started_at else None)
+
+    @display(description="needs")
+    def shown_needs(self, task: TaskExecution) -> str:
+        """Return the tasks it waits for."""
+        return ", ".join(task.needs) or shown.NOTHING
+
+    @display(description="attempts")
+    def shown_counts(self, task: TaskExecution) -> str:
+        """Return how often it was tried, and why again."""
+        return f"{task.attempt}; {task.tries} failed, {task.platform_failures} lost by the platform"
+
+    @display(description="output")
+    def shown_output(self, task: TaskExecution) -> str:
+        """Return the output."""
+        return shown.json_block(task.output) if task.output is not None else shown.NOTHING
+
+
+@admin.register(TaskAttempt)
+class TaskAttemptAdmin(ReadOnly, PlatformAdmin):
+    """Attempts that did not end their task, latest first. Those of one task stand on its page, for everybody."""
+
+    list_display = ("shown_task", "attempt", "shown_status", "error_code", "worker", "finished_at")
+    list_select_related = ("task_execution",)
+    ordering = ("-id",)
+    sortable_by = ()
+    fields = (
+        "shown_task",
+        "attempt",
+        "status",
+        "error_code",
+        "shown_error",
+        "worker",
+        "started_at",
+        "finished_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TaskAttempt]:
+        """Return the attempts with their task."""
+        rows: QuerySet[TaskAttempt] = super().get_queryset(request)
+        return rows.select_related("task_execution").defer("task_execution__output")
+
+    @display(description="task")
+    def shown_task(self, attempt: TaskAttempt) -> str:
+        """Return the task's key."""
+        return attempt.task_execution.task_key
+
+    @display(description="status", label=dict(shown.STATUS_VARIANTS))
+    def shown_status(self, attempt: TaskAttempt) -> str:
+        """Return how the attempt ended."""
+        return attempt.status
+
+    @display(description="error")
+    def shown_error(self, attempt: TaskAttempt) -> str:
+        """Return why."""
+        return shown.text_block(attempt.error_message)
+
+
+_LIST = "workflows_taskexecution_changelist"
+
+
+def _name(task: TaskExecution) -> str:
+    return task.task_key if task.map_index is None else f"{task.task_key}[{task.map_index}]"
+
+
+def _history_of(task: TaskExecution) -> dict[str, Any]:
+    lines = TaskLogLine.objects.filter(run_id=task.run_id, task_key=task.task_key, map_index=task.map_index)
+    latest = list(lines.order_by("-id")[: MOST_LINES + 1])
+    query = urlencode({"task_key": task.task_key})
+    return {
+        "attempts": task.attempts.order_by("-attempt")[:MOST_ATTEMPTS],
+        "lines": latest[:MOST_LINES][::-1],
+        "has_more_lines": len(latest) > MOST_LINES,
+        "log_url": f"/api/v1/workflow-runs/{task.run_id}/logs?{query}",
+    }

@@ -1,0 +1,156 @@
+"""Workflows in the admin: their versions and runs, and the buttons that run and archive them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+from unfold.decorators import display
+
+from accounts.admin.base import OrganizationAdmin, ReadOnly, may
+from accounts.permissions.roles import Permission
+from maestro.core import shown
+from maestro.core.errors import MaestroError
+from workflows.admin import actions
+from workflows.admin.filters import UseFilter
+from workflows.admin.run_form import RunForm
+from workflows.errors import InputsRefused
+from workflows.models import Workflow, WorkflowRun
+from workflows.runs import services
+
+# What a workflow's page lists; the rest is one click away.
+LATEST = 10
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(ReadOnly, OrganizationAdmin):
+    """Workflows by name."""
+
+    read_permission = Permission.READ_WORKFLOWS
+    list_display = ("shown_name", "shown_version", "latest_status", "latest_at", "organization", "updated_at")
+    list_select_related = ("organization", "active_version")
+    list_filter = (UseFilter,)
+    ordering = ("name", "id")
+    sortable_by = ()
+    search_fields = ("name",)
+    fields = ("name", "description", "organization", "created_at", "updated_at", "archived_at", "id")
+    change_form_template = "workflows/admin/workflow.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
+        """Return the workflows with the status of each one's latest run."""
+        rows: QuerySet[Workflow] = super().get_queryset(request)
+        latest = WorkflowRun.objects.filter(workflow=OuterRef("id")).order_by("-created_at")
+        return (
+            rows.select_related(*self.list_select_related)
+            .defer("active_version__plan", "active_version__definition")
+            .annotate(
+                latest_run_status=Subquery(latest.values("status")[:1]),
+                latest_run_at=Subquery(latest.values("created_at")[:1]),
+            )
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of running and archiving."""
+        run = self.admin_site.admin_view(self.run)
+        archive = self.admin_site.admin_view(require_POST(self.archive))
+        return [
+            path("<uuid:workflow_id>/run/", run, name="workflows_workflow_run"),
+            path("<uuid:workflow_id>/archive/", archive, name="workflows_workflow_archive"),
+            *super().get_urls(),
+        ]
+
+    def run(self, request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+        """Ask for the inputs, then start a run."""
+        workflow = get_object_or_404(self.get_queryset(request), id=workflow_id)
+        version = workflow.active_version
+        if version is None or workflow.archived_at is not None:
+            messages.error(request, f"{workflow.name} is archived or has no version: it starts no runs.")
+            return self._to(workflow)
+        form = RunForm(request.POST or None, schemas=version.definition.get("inputs") or {})
+        if request.method == "POST" and form.is_valid():
+            run = self._start(request, workflow, form)
+            if run is not None:
+                return HttpResponseRedirect(reverse("admin:workflows_workflowrun_change", args=[run.id]))
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "form": form,
+            "title": f"Run {workflow.name}",
+            "workflow": workflow,
+            "version": version,
+        }
+        return TemplateResponse(request, "workflows/admin/run_form.html", context)
+
+    def archive(self, request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+        """Archive a workflow."""
+        workflow = get_object_or_404(self.get_queryset(request), id=workflow_id)
+        actions.archive(request, workflow)
+        return self._to(workflow)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Show the workflow with its latest versions and runs."""
+        workflow = kwargs.get("obj")
+        if isinstance(workflow, Workflow):
+            runs = WorkflowRun.objects.filter(workflow=workflow).order_by("-created_at")
+            is_in_use = workflow.archived_at is None and workflow.active_version_id is not None
+            context |= {
+                "title": workflow.name,
+                "subtitle": None,
+                "versions": workflow.versions.order_by("-number").defer("plan", "definition")[:LATEST],
+                "runs": runs.select_related("user", "workflow_version").defer(
+                    "inputs", "outputs", "workflow_version__plan", "workflow_version__definition"
+                )[:LATEST],
+                "may_run": is_in_use and may(request, Permission.START_RUNS, workflow.organization_id),
+                "may_archive": is_in_use and may(request, Permission.WRITE_WORKFLOWS, workflow.organization_id),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _start(self, request: HttpRequest, workflow: Workflow, form: RunForm) -> WorkflowRun | None:
+        """Start a run; None when it is refused, with the reasons in the form."""
+        try:
+            run = services.start_run(
+                actor=actions.actor_in(request, workflow.organization_id),
+                reference=str(workflow.id),
+                inputs=form.inputs(),
+            )
+        except InputsRefused as error:
+            form.add_problems(error.details["errors"])  # type: ignore[arg-type]
+            return None
+        except MaestroError as error:
+            form.add_error(None, error.message)
+            return None
+        messages.success(request, "The run has started.")
+        return run
+
+    def _to(self, workflow: Workflow) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:workflows_workflow_change", args=[workflow.id]))
+
+    @display(description="workflow", header=True)
+    def shown_name(self, workflow: Workflow) -> list[str]:
+        """Return the name and the beginning of the description."""
+        text = workflow.description.strip().partition("\n")[0]
+        return [workflow.name, text if len(text) <= 80 else f"{text[:79]}…"]
+
+    @display(description="version", empty_value=shown.NOTHING)
+    def shown_version(self, workflow: Workflow) -> str | None:
+        """Return the number of the active version, or that the workflow is archived."""
+        if workflow.archived_at is not None:
+            return "archived"
+        return str(workflow.active_version.number) if workflow.active_version else None
+
+    @display(description="latest run", label=dict(shown.STATUS_VARIANTS))
+    def latest_status(self, workflow: Any) -> str | None:
+        """Return how the latest run stands."""
+        status: str | None = workflow.latest_run_status
+        return status
+
+    @display(description="started", empty_value=shown.NOTHING)
+    def latest_at(self, workflow: Any) -> Any:
+        """Return when the latest run was created."""
+        return workflow.latest_run_at
