@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from accounts import selectors
 from accounts.admin.paginator import CappedPaginator
@@ -71,6 +72,16 @@ def told_as_message(request: HttpRequest) -> Iterator[None]:
         messages.error(request, error.message)
 
 
+class _Page(ChangeList):
+    """A page of a list: read with a limit also where the count found that one page is all."""
+
+    result_list: QuerySet[Any]
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = self.result_list[: self.list_per_page]
+
+
 class BaseAdmin(ModelAdmin):
     """Lists of bounded cost. Nothing is deleted here: users are deactivated, keys revoked, workflows archived."""
 
@@ -84,6 +95,10 @@ class BaseAdmin(ModelAdmin):
     actions = None
     # Fields a list may be filtered by in its address, besides its filters: what no index serves stays out.
     lookups: tuple[str, ...] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return how a page of the list is read."""
+        return _Page
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow what the lists themselves link to, nothing that anybody may type into the address."""

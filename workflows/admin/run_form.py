@@ -13,7 +13,7 @@ from typing import Any
 
 from django import forms
 from unfold.widgets import (
-    UnfoldAdminPasswordInput,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -39,25 +39,24 @@ class RunForm(forms.Form):
     def __init__(self, *args: Any, schemas: Mapping[str, Schema], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._schemas = schemas
+        self._given: dict[str, JsonValue] = {}
         for name, schema in schemas.items():
             self.fields[_PREFIX + name] = _field(name, schema)
 
     def clean(self) -> dict[str, Any]:
-        """Read what was typed as values of the declared types."""
+        """Read what was typed as values of the declared types; what is left empty is not given."""
         cleaned: dict[str, Any] = super().clean() or {}
         for name, schema in self._schemas.items():
-            text = cleaned.get(_PREFIX + name)
-            if isinstance(text, str) and text:
+            if text := cleaned.get(_PREFIX + name):
                 try:
-                    cleaned[_PREFIX + name] = _read(schema, text)
+                    self._given[name] = _read(schema, text)
                 except ValueError:
                     self.add_error(_PREFIX + name, f"This is no {_types(schema)}.")
         return cleaned
 
     def inputs(self) -> dict[str, JsonValue]:
         """Return what was given; a field left empty is not given, so that its default applies."""
-        given = {name: self.cleaned_data.get(_PREFIX + name, "") for name in self._schemas}
-        return {name: value for name, value in given.items() if value != "" and value is not None}
+        return self._given
 
     def add_problems(self, problems: Iterable[Mapping[str, Any]]) -> None:
         """Show each problem at the field of its input."""
@@ -80,7 +79,7 @@ def _field(name: str, schema: Schema) -> forms.Field:
         choices = [("", "-"), ("true", "true"), ("false", "false")]
         return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, **common)
     if is_secret(schema):
-        return forms.CharField(widget=UnfoldAdminPasswordInput(render_value=False), strip=False, **common)
+        return forms.CharField(widget=UnfoldAdminPasswordWidget(render_value=False), strip=False, **common)
     if _is_text(schema) or schema.get("type") in ("integer", "number"):
         return forms.CharField(widget=UnfoldAdminTextInputWidget, strip=not _is_text(schema), **common)
     return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), **common)
