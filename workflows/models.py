@@ -70,7 +70,7 @@ class WorkflowRun(models.Model):
     """One execution of one version."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="+")
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="runs", db_index=False)
     workflow_version = models.ForeignKey(
@@ -121,6 +121,7 @@ class WorkflowRun(models.Model):
             ),
             LongNameIndex(fields=["user", "status", "-created_at"], name="idx_workflow_runs_dashboard"),
             LongNameIndex(fields=["organization", "-created_at", "-id"], name="idx_workflow_runs_organization_created"),
+            LongNameIndex(fields=["-created_at", "-id"], name="idx_workflow_runs_created"),
         ]
 
     def __str__(self) -> str:
