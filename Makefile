@@ -43,8 +43,18 @@ lock: ## Write requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
-tools: ## Install the system packages that tests need (nothing yet: the servers come from PyPI)
-	@echo "The tests need no system package besides Python with its venv module."
+# Where there is no apt-get, or no right to use it, the tests that need a tool are skipped and say so.
+tools: ## Install the system packages that tests need: Chromium, by apt-get as root
+	@if command -v chromium >/dev/null 2>&1; then \
+	    echo "Chromium is installed."; \
+	elif ! command -v apt-get >/dev/null 2>&1; then \
+	    echo "There is no apt-get here. Install Chromium yourself, or the tests of the admin in a browser are skipped."; \
+	elif [ "$$(id -u)" -ne 0 ]; then \
+	    echo "Installing needs root: sudo make tools. Without Chromium, the tests of the admin in a browser are skipped."; \
+	else \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+	        || echo "Chromium could not be installed: the tests of the admin in a browser are skipped."; \
+	fi
 
 clean: ## Remove .venv and caches; data in .maestro stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
