@@ -58,6 +58,7 @@ class _MembershipInline(TabularInline):
 
     model = Membership
     extra = 0
+    hide_title = True
     autocomplete_fields = ("user",)
     verbose_name_plural = "members"
 
@@ -73,6 +74,7 @@ class _EnvironmentInline(TabularInline):
 
     model = Environment
     extra = 0
+    hide_title = True
     fields = ("name", "created_at")
     readonly_fields = ("created_at",)
 

@@ -19,6 +19,7 @@ from accounts.permissions.roles import Permission
 from maestro.core import shown
 from workflows.admin import actions, graph
 from workflows.admin.drawing import TaskLook, draw_tasks
+from workflows.admin.reading import in_reading_order
 from workflows.catalog import selectors
 from workflows.models import WorkflowVersion
 
@@ -100,13 +101,15 @@ def _content_of(version: WorkflowVersion) -> dict[str, Any]:
         .only("number", "definition")
         .first()
     )
+    keys = [task.key for task in plan.tasks]
+    definition = in_reading_order(version.definition, keys)
     context: dict[str, Any] = {
-        "definition": shown.yaml_block(version.definition),
+        "definition": shown.yaml_block(definition),
         "task_count": len(plan.tasks),
         "previous": previous,
     }
     if previous is not None:
-        context["difference"] = shown.difference_block(previous.definition, version.definition)
+        context["difference"] = shown.difference_block(in_reading_order(previous.definition, keys), definition)
     if len(plan.tasks) <= graph.MOST_DRAWN:
         context["graph"] = draw_tasks(
             {

@@ -25,9 +25,10 @@ UNFOLD: dict[str, Any] = {
             "50": "#eef4ff",
             "100": "#dbe7ff",
             "200": "#bfd4ff",
-            "300": "#93b6ff",
-            "400": "#6090fa",
-            "500": "#3b6ff0",
+            "300": "#adc7ff",
+            "400": "#93b6ff",
+            # Links in dark mode: light enough to be read on dark blue.
+            "500": "#7aa5ff",
             "600": "#2554d8",
             "700": "#1f44b0",
             "800": "#1e3a8a",
