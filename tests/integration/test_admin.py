@@ -237,6 +237,19 @@ def test_run_is_started_by_the_form_with_typed_inputs(actor, superuser, sent):
     assert started.user_id == actor.user_id
 
 
+def test_run_is_repeated_with_the_inputs_it_had(actor, superuser, sent):
+    run = start_run(actor, {"a": ""}, inputs={"n": {"type": "integer"}}, given={"n": 4711})
+    elsewhere = start_run(make_actor(), {"a": ""}, inputs={"n": {"type": "integer"}}, given={"n": 815})
+    form = address("workflows_workflow_run", run.workflow_id)
+
+    page = superuser.get(address("workflows_workflowrun_change", run.id)).content.decode()
+    own, foreign = (superuser.get(f"{form}?from={one.id}").content.decode() for one in (run, elsewhere))
+
+    assert f'href="{form}?from={run.id}"' in page
+    assert 'value="4711"' in own
+    assert 'value="815"' not in foreign
+
+
 def test_version_shows_what_changed_and_is_activated(actor, superuser, sent):
     first = start_run(actor, {"a": ""})
     second = start_run(actor, {"a": "", "b": "a"})

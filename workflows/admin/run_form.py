@@ -33,6 +33,15 @@ def is_secret(schema: Schema) -> bool:
     return bool(schema.get("writeOnly")) or schema.get("format") == "password"
 
 
+def typed_inputs(schemas: Mapping[str, Schema], inputs: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Return what somebody would have typed into the form to give these inputs; secret ones are left out."""
+    return {
+        _PREFIX + name: _written(inputs[name])
+        for name, schema in schemas.items()
+        if name in inputs and not is_secret(schema)
+    }
+
+
 class RunForm(forms.Form):
     """Asks for the inputs of a run."""
 

@@ -108,6 +108,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
             context |= _tasks_of(run) | {
                 "title": run.workflow.name,
                 "subtitle": None,
+                "run_id": str(run.id),
                 "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
                 "may_cancel": is_open and not run.hold and may(request, Permission.CANCEL_RUNS, run.organization_id),
                 "may_start": may(request, Permission.START_RUNS, run.organization_id),

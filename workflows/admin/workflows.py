@@ -18,15 +18,18 @@ from accounts.admin.base import OrganizationAdmin, ReadOnly, may
 from accounts.permissions.roles import Permission
 from maestro.core import shown
 from maestro.core.errors import MaestroError
+from maestro.core.ids import parse_id
 from workflows.admin import actions
 from workflows.admin.filters import UseFilter
-from workflows.admin.run_form import RunForm
+from workflows.admin.run_form import RunForm, typed_inputs
 from workflows.errors import InputsRefused
 from workflows.models import Workflow, WorkflowRun
 from workflows.runs import services
 
 # What a workflow's page lists; the rest is one click away.
 LATEST = 10
+# Names, in the address of the form, the run whose inputs it begins with.
+EARLIER = "from"
 
 
 @admin.register(Workflow)
@@ -73,7 +76,9 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
         if version is None or workflow.archived_at is not None:
             messages.error(request, f"{workflow.name} is archived or has no version: it starts no runs.")
             return self._to(workflow)
-        form = RunForm(request.POST or None, schemas=version.definition.get("inputs") or {})
+        schemas = version.definition.get("inputs") or {}
+        initial = typed_inputs(schemas, self._inputs_of_earlier(request, workflow))
+        form = RunForm(request.POST or None, schemas=schemas, initial=initial)
         if request.method == "POST" and form.is_valid():
             run = self._start(request, workflow, form)
             if run is not None:
@@ -110,6 +115,12 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
                 "may_archive": is_in_use and may(request, Permission.WRITE_WORKFLOWS, workflow.organization_id),
             }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _inputs_of_earlier(self, request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
+        """Return the inputs of the run that is to be repeated; none where the address names no run of the workflow."""
+        earlier = parse_id(request.GET.get(EARLIER, ""))
+        run = WorkflowRun.objects.filter(id=earlier, workflow=workflow).first() if earlier else None
+        return run.inputs if run is not None and may(request, Permission.READ_RUNS, workflow.organization_id) else {}
 
     def _start(self, request: HttpRequest, workflow: Workflow, form: RunForm) -> WorkflowRun | None:
         """Start a run; None when it is refused, with the reasons in the form."""

@@ -1,6 +1,6 @@
 import pytest
 
-from workflows.admin.run_form import RunForm
+from workflows.admin.run_form import RunForm, typed_inputs
 
 
 def form(schemas, **typed):
@@ -77,3 +77,21 @@ def test_secret_input_is_never_sent_back_to_the_page():
     assert "s3cret" not in page
     assert "hush" not in page
     assert 'type="password"' in page
+
+
+def test_inputs_of_an_earlier_run_are_typed_again_but_for_secret_ones():
+    schemas = {
+        "n": {"type": "integer"},
+        "who": {"type": "string"},
+        "list": {"type": "array"},
+        "key": {"type": "string", "writeOnly": True},
+        "new": {"type": "string"},
+    }
+    inputs = {"n": 1, "who": "1", "list": ["a"], "key": "s3cret", "gone": 1}
+
+    typed = typed_inputs(schemas, inputs)
+
+    assert typed == {"input-n": "1", "input-who": "1", "input-list": '["a"]'}
+    again = RunForm(typed, schemas=schemas)
+    assert again.is_valid()
+    assert again.inputs() == {"n": 1, "who": "1", "list": ["a"]}
