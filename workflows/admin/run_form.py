@@ -28,9 +28,13 @@ _PREFIX = "input-"
 _PATH = re.compile(r"(\w*)(.*)", re.DOTALL)
 
 
-def is_secret(schema: Schema) -> bool:
-    """Tell whether the values of an input are not to be shown."""
-    return bool(schema.get("writeOnly")) or schema.get("format") == "password"
+def holds_secret(schema: object) -> bool:
+    """Tell whether the values of an input are not to be shown, because its schema is `writeOnly` or a part of it is."""
+    if not isinstance(schema, Mapping):
+        return False
+    members = schema.get("properties")
+    parts = [schema.get("items"), *(members.values() if isinstance(members, Mapping) else ())]
+    return schema.get("writeOnly") is True or any(map(holds_secret, parts))
 
 
 def typed_inputs(schemas: Mapping[str, Schema], inputs: Mapping[str, JsonValue]) -> dict[str, str]:
@@ -38,7 +42,7 @@ def typed_inputs(schemas: Mapping[str, Schema], inputs: Mapping[str, JsonValue])
     return {
         _PREFIX + name: _written(inputs[name])
         for name, schema in schemas.items()
-        if name in inputs and not is_secret(schema)
+        if name in inputs and not holds_secret(schema)
     }
 
 
@@ -87,7 +91,7 @@ def _field(name: str, schema: Schema) -> forms.Field:
     if schema.get("type") == "boolean":
         choices = [("", "-"), ("true", "true"), ("false", "false")]
         return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, **common)
-    if is_secret(schema):
+    if schema.get("writeOnly") is True:
         return forms.CharField(widget=UnfoldAdminPasswordWidget(render_value=False), strip=False, **common)
     if _is_text(schema) or schema.get("type") in ("integer", "number"):
         return forms.CharField(widget=UnfoldAdminTextInputWidget, strip=not _is_text(schema), **common)
@@ -101,7 +105,7 @@ def _help(schema: Schema) -> str:
         parts.append(f"As JSON: {_types(schema)}." if _is_json(schema) else f"{_types(schema).capitalize()}.")
     if "default" not in schema:
         parts.append("Required.")
-    elif is_secret(schema):
+    elif holds_secret(schema):
         parts.append("Has a default.")
     else:
         parts.append(f"Empty: {_written(schema['default'])}.")

@@ -21,7 +21,7 @@ from maestro.core import shown
 from workflows.admin import actions, graph
 from workflows.admin.drawing import TaskLook, draw_tasks
 from workflows.admin.filters import CreatedFilter, RunStatusFilter
-from workflows.admin.run_form import is_secret
+from workflows.admin.run_form import holds_secret
 from workflows.models import TaskExecution, Workflow, WorkflowRun
 from workflows.runs.statuses import RunStatus, TaskStatus
 
@@ -146,7 +146,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         """Return the inputs; secret ones are not shown."""
         schemas = run.workflow_version.definition.get("inputs") or {}
         return shown.json_block(
-            {name: "••••••" if is_secret(schemas.get(name) or {}) else value for name, value in run.inputs.items()}
+            {name: "••••••" if holds_secret(schemas.get(name)) else value for name, value in run.inputs.items()}
         )
 
     @display(description="outputs")

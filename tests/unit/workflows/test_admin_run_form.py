@@ -85,9 +85,10 @@ def test_inputs_of_an_earlier_run_are_typed_again_but_for_secret_ones():
         "who": {"type": "string"},
         "list": {"type": "array"},
         "key": {"type": "string", "writeOnly": True},
+        "inside": {"properties": {"keys": {"items": {"writeOnly": True}}}},
         "new": {"type": "string"},
     }
-    inputs = {"n": 1, "who": "1", "list": ["a"], "key": "s3cret", "gone": 1}
+    inputs = {"n": 1, "who": "1", "list": ["a"], "key": "s3cret", "inside": {"keys": ["s3cret"]}, "gone": 1}
 
     typed = typed_inputs(schemas, inputs)
 
