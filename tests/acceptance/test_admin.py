@@ -17,7 +17,8 @@ FLAGS = [
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SECONDS = 1000
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `make tools`")
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed: `make tools`", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
