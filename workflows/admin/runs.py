@@ -21,8 +21,8 @@ from maestro.core import shown
 from workflows.admin import actions, graph
 from workflows.admin.drawing import TaskLook, draw_tasks
 from workflows.admin.filters import CreatedFilter, RunStatusFilter
-from workflows.admin.run_form import holds_secret
 from workflows.models import TaskExecution, Workflow, WorkflowRun
+from workflows.runs import selectors
 from workflows.runs.statuses import RunStatus, TaskStatus
 
 # Workflows whose runs one search shows.
@@ -144,15 +144,16 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
     @display(description="inputs")
     def shown_inputs(self, run: WorkflowRun) -> str:
         """Return the inputs; secret ones are not shown."""
-        schemas = run.workflow_version.definition.get("inputs") or {}
-        return shown.json_block(
-            {name: "••••••" if holds_secret(schemas.get(name)) else value for name, value in run.inputs.items()}
-        )
+        return shown.json_block(selectors.shown_inputs(run))
 
     @display(description="outputs")
     def shown_outputs(self, run: WorkflowRun) -> str:
-        """Return the outputs."""
-        return shown.json_block(run.outputs) if run.outputs is not None else shown.NOTHING
+        """Return the outputs; the secrets of the inputs are not shown."""
+        return (
+            shown.json_block(selectors.secrets_of(run).hide_in(run.outputs))
+            if run.outputs is not None
+            else shown.NOTHING
+        )
 
 
 def _tasks_of(run: WorkflowRun) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from executors.models import TaskLogLine
 from maestro.core import shown
 from workflows.admin.filters import TaskStatusFilter
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
+from workflows.runs import selectors
 
 # Without a run, a list shows the tasks of so many of the latest runs; the rows of all runs have no order to be read in.
 LATEST_RUNS = 100
@@ -63,7 +64,9 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
         rows: QuerySet[TaskExecution] = super().get_queryset(request)
         is_list = request.resolver_match is not None and request.resolver_match.url_name == _LIST
         if not is_list:
-            return rows.select_related("run__workflow", "parent")
+            return rows.select_related("run__workflow", "run__workflow_version", "parent").defer(
+                "run__workflow_version__plan"
+            )
         rows = rows.defer("output", "error_message", "run__inputs", "run__outputs")
         if _OF_RUN in request.GET or request.GET.get("status") in _IN_FLIGHT:
             return rows
@@ -131,8 +134,10 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
 
     @display(description="output")
     def shown_output(self, task: TaskExecution) -> str:
-        """Return the output."""
-        return shown.json_block(task.output) if task.output is not None else shown.NOTHING
+        """Return the output; the secrets of the run's inputs are not shown."""
+        if task.output is None:
+            return shown.NOTHING
+        return shown.json_block(selectors.secrets_of(task.run).hide_in(task.output))
 
 
 @admin.register(TaskAttempt)
