@@ -5,6 +5,7 @@ addresses of the page are those of the test's stack. What the comments of a page
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -101,7 +102,7 @@ class Reader:
     def _run_python(self, text):
         script = self._directory.parent / "block.py"
         script.write_text(text)
-        code, printed = self.shell.run(f"{sys.executable} {script}")
+        code, printed = self.shell.run(shlex.join([sys.executable, str(script)]))
         assert code == 0, f"{text}\n{printed}"
 
     def _validate(self, text):
