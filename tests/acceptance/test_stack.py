@@ -322,9 +322,9 @@ def test_a_home_that_is_a_file_is_refused_like_everything_else(tmp_path, command
 @pytest.mark.parametrize(
     ("flag", "value", "wanted"),
     [
-        ("--port", "abc", "'abc' is no port: give a number from 1 to 65535."),
-        ("--flower-port", "65536", "'65536' is no port: give a number from 1 to 65535."),
-        ("--concurrency", "0", "'0' is no number of tasks: give a number from 1 to 1000."),
+        ("--port", "abc", "'abc' is no port: give a whole number from 1 to 65,535."),
+        ("--flower-port", "65536", "'65536' is no port: give a whole number from 1 to 65,535."),
+        ("--concurrency", "0", "'0' is no number of tasks: give a whole number from 1 to 1,000."),
     ],
 )
 def test_a_wrong_number_is_answered_with_what_is_wanted(tmp_path, flag, value, wanted):

@@ -10,15 +10,20 @@ import signal
 import time
 from pathlib import Path
 
+import django
 import psycopg
 import redis
 from django.conf import settings
 
-from executors.pools import lease
 from maestro.celery import app
 from maestro.core import sql
-from workflows.dispatch import advance, celery_calls, claim, execution, publish
-from workflows.dispatch.chord_counter import ChordCounter
+
+# What follows imports models, which Celery would make ready only after it has loaded this module.
+django.setup()
+
+from executors.pools import lease  # noqa: E402
+from workflows.dispatch import advance, celery_calls, claim, execution, publish  # noqa: E402
+from workflows.dispatch.chord_counter import ChordCounter  # noqa: E402
 
 __all__ = ["app"]
 
