@@ -10,6 +10,8 @@ from executors.base import CeleryCall, JsonValue, Options, TaskContext, TaskRequ
 
 # Whoever writes a workflow must not speak to the engine itself, which trusts what its messages say.
 _PLATFORM_PACKAGES = frozenset({"accounts", "billing", "celery", "executors", "maestro", "workflows"})
+# Nor write over what the broker keeps under names of its own, which to Redis are names like those of queues.
+_BROKER_KEYS = ("unacked", "_kombu.", "celery-task")
 
 
 def _check_name(value: str) -> str:
@@ -22,6 +24,12 @@ def _check_task(value: str) -> str:
     package = _check_name(value).partition(".")[0]
     if package in _PLATFORM_PACKAGES:
         raise ValueError(f"tasks of {package} itself cannot be called; name one of your own application")
+    return value
+
+
+def _check_queue(value: str) -> str:
+    if _check_name(value).startswith(_BROKER_KEYS) or value.endswith(".pidbox"):
+        raise ValueError("is a name the broker keeps for itself; name the queue your workers read")
     return value
 
 
@@ -39,7 +47,7 @@ class CeleryOptions(Options):
     )
     args: tuple[JsonValue, ...] = Field(default=(), description="Positional arguments of the call.")
     kwargs: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments of the call.")
-    queue: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)] | None = Field(
+    queue: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_queue)] | None = Field(
         default=None,
         description="Queue of the workers that know the task; by default Maestro's own workers are asked, which import "
         "the modules the operator lists in `MAESTRO_CELERY_IMPORTS`.",

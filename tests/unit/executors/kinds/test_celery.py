@@ -31,3 +31,12 @@ def test_tasks_of_the_platform_are_refused(task):
 def test_name_nobody_can_have_is_refused(option, name):
     with pytest.raises(InvalidOptions, match=rf"with\.{option}: "):
         parse_options(CeleryOptions, {"task": "team.resize"} | {option: name})
+
+
+@pytest.mark.parametrize(
+    "queue",
+    ["unacked", "unacked_mutex", "_kombu.binding.maestro", "celery-task-meta-x", "celery-taskset-meta-x", "a.pidbox"],
+)
+def test_what_the_broker_keeps_for_itself_is_no_queue(queue):
+    with pytest.raises(InvalidOptions, match=r"with\.queue: is a name the broker keeps for itself"):
+        parse_options(CeleryOptions, {"task": "team.resize", "queue": queue})
