@@ -366,8 +366,55 @@ def test_call_never_overwrites_what_a_worker_says_of_an_earlier_one(actor, monke
     assert celery_calls.read_state(call_of(run))["status"] == "SUCCESS"
 
 
+def test_attempt_outlasts_a_broker_that_is_away_for_a_moment(actor, broker, monkeypatch):
+    run = start(actor)
+    send, answers = current_app.send_task, iter([ConnectionResetError(), None])
+
+    def recover(*arguments, **options):
+        error = next(answers)
+        if error is not None:
+            raise error
+        return send(*arguments, **options)
+
+    monkeypatch.setattr(current_app, "send_task", recover)
+    monkeypatch.setattr(celery_calls.broker, "AWAY_SECONDS", 0.01)
+    monkeypatch.setattr(celery_calls, "RETRY_SECONDS", 0.02)
+
+    execute(run)
+
+    assert (row(run).status, row(run).attempt) == ("waiting", 1)
+    assert sent_calls(broker) == [call_of(run).celery_id]
+
+
+def test_queue_that_is_something_else_fails_its_task_and_nobody_elses(actor, broker):
+    broker.set("something", "else")
+    elsewhere = {"task": "team.resize", "queue": "something"}
+    run, other = start_run(actor, {"a": {"uses": "celery", "with": elsewhere}}), start(actor)
+
+    execute(run)
+    execute(other)
+
+    assert (row(run).status, row(run).error_code) == ("failed", "celery_queue_refused")
+    assert row(other).status == "waiting"
+    broker.delete("something")
+
+
+@pytest.mark.parametrize("name", ["args", "kwargs"])
+def test_arguments_no_worker_could_read_fail_the_task(actor, broker, name):
+    strange = {"__type__": "strange", "__value__": 1}
+    options = {"task": "team.resize", "queue": QUEUE, name: [strange] if name == "args" else {"size": strange}}
+    run = start_run(actor, {"a": {"uses": "celery", "with": options}})
+
+    execute(run)
+
+    assert (row(run).status, row(run).error_code) == ("failed", "celery_arguments_refused")
+    assert row(run).error_message.startswith(f"with.{name}: an object of nothing but __type__")
+    assert sent_calls(broker) == []
+
+
 def test_call_the_broker_does_not_take_is_made_by_another_attempt(actor, connection, broker, monkeypatch):
     run = start(actor)
+    monkeypatch.setattr(celery_calls, "PATIENCE_SECONDS", 0)
 
     def refuse(*_, **__):
         raise ConnectionResetError
@@ -613,6 +660,19 @@ def test_record_nobody_can_read_says_nothing(actor, connection, broker):
     call_watch.look_at_calls(connection)
 
     assert row(run).status == "waiting"
+
+
+def test_result_that_looks_like_a_type_of_celerys_is_found(actor, connection):
+    """No worker can read the message by which it is told."""
+    run = start(actor)
+    execute(run)
+    strange = {"__type__": "strange", "__value__": 1}
+    record(run, "SUCCESS", strange)
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert (row(run).status, row(run).output) == ("succeeded", strange)
 
 
 def test_nothing_is_concluded_while_the_broker_is_away(actor, connection, monkeypatch):

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import json
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from celery import Signature, current_app, signature, states
+from kombu import serialization
 from kombu.exceptions import DecodeError, OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from executors.base import CeleryCall, JsonValue, TaskError, TaskResult
 from executors.runtime.attempt import check_result
@@ -31,6 +34,10 @@ CALL_SUCCEEDED = "workflows.dispatch.call_succeeded"
 CALL_FAILED = "workflows.dispatch.call_failed"
 # Where the ends of calls are told.
 CALLBACK_QUEUE = "maestro"
+# How long an attempt waits for a broker that is away, as it does for the database: were it to end, it would be lost,
+# and a task is lost three times only. Meanwhile nobody sends its worker anything to do.
+PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
 # State of a call that no worker has begun, as far as the result backend knows.
 SENT = "SENT"
 
@@ -41,22 +48,47 @@ FAILED_ELSEWHERE = TaskError(
 )
 
 
+class _QueueRefused(Exception):
+    """The broker has something else than a queue under that name."""
+
+
 class CeleryTaskUnknown(Exception):
     """No worker of Maestro's has a Celery task of this name."""
 
 
 def begin(call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None) -> TaskResult | None:
-    """Make the call, unless an earlier attempt's is known to have begun; return its result if it has even ended.
+    """Make the call, unless an earlier attempt's is known to have begun; return its result if it has even ended, or why
+    it can never be made.
 
-    Raises `CeleryTaskUnknown`, and `BrokerAway` when it cannot be told whether the call was made.
+    Raises `CeleryTaskUnknown`, and `BrokerAway` when it cannot be told whether the call was made: the broker has been
+    away for long.
     """
     _check_known(call)
+    refusal = _check_arguments(call)
+    if refusal is not None:
+        return TaskResult(error=refusal)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _begin(call, ref, {"queued_at": format_time(dated)}, shown_as)
+        except BrokerAway as error:
+            if time.monotonic() >= deadline:
+                raise
+            logger.warning("Broker not available, a call is made later: %s", error)
+            time.sleep(RETRY_SECONDS)
+
+
+def _begin(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: str) -> TaskResult | None:
     state = read_state(ref)
-    if state is None or state.get("status") == SENT:
+    if state is not None and state.get("status") != SENT:
+        return result_of(state)
+    try:
         with _broker():
-            _send(call, ref, {"queued_at": format_time(dated)}, shown_as)
-        return None
-    return result_of(state)
+            _send(call, ref, headers, shown_as)
+    except _QueueRefused:
+        message = f"with.queue: {call.queue!r} is the name of something else in the broker, so it cannot be a queue."
+        return TaskResult(error=TaskError(code="celery_queue_refused", message=message, is_retryable=False))
+    return None
 
 
 def read_state(ref: CallRef) -> Mapping[str, Any] | None:
@@ -66,12 +98,20 @@ def read_state(ref: CallRef) -> Mapping[str, Any] | None:
         record = backend.client.getex(backend.get_key_for_task(ref.celery_id), ex=backend.expires)
     if record is None:
         return None
-    try:
-        state = backend.decode(record)
-    except (DecodeError, ValueError):
-        state = None
-    # Written by a worker that stores something else than JSON: it is there, but says nothing.
+    # Of a worker that stores something else than JSON: it is there, but says nothing.
+    state = _decode(backend, record)
     return state if isinstance(state, dict) else {}
+
+
+def _decode(backend: Any, record: bytes) -> Any:
+    try:
+        return backend.decode(record)
+    except (DecodeError, ValueError):
+        pass
+    try:
+        return json.loads(record)  # JSON in which Celery sees a type of its own that it does not know
+    except ValueError:
+        return None
 
 
 def result_of(state: Mapping[str, Any]) -> TaskResult | None:
@@ -132,6 +172,21 @@ def _check_known(call: CeleryCall) -> None:
     )
 
 
+def _check_arguments(call: CeleryCall) -> TaskError | None:
+    """Refuse arguments that no worker could read: it would drop the message, and the task would wait for ever."""
+    for name, value in (("args", list(call.args)), ("kwargs", dict(call.kwargs))):
+        kind, encoding, body = serialization.dumps(value, serializer="json")
+        try:
+            serialization.loads(body, kind, encoding)
+        except DecodeError:
+            message = (
+                f"with.{name}: an object of nothing but __type__ and __value__ is a type of Celery's own, and Celery "
+                "does not know this one. Use other names."
+            )
+            return TaskError(code="celery_arguments_refused", message=message, is_retryable=False)
+    return None
+
+
 def _send(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: str) -> None:
     backend = current_app.backend
     record: dict[str, JsonValue] = {
@@ -143,23 +198,29 @@ def _send(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: 
     }
     # Before the call, or it could overwrite what the worker says; with `nx`, nor what it said of an earlier attempt's.
     backend.client.set(backend.get_key_for_task(ref.celery_id), backend.encode(record), nx=True, ex=backend.expires)
-    current_app.send_task(
-        call.task,
-        list(call.args),
-        dict(call.kwargs),
-        task_id=ref.celery_id,
-        link=_callback(CALL_SUCCEEDED, ref, headers, shown_as),
-        link_error=_callback(CALL_FAILED, ref, headers, shown_as),
-        headers=dict(headers),
-        # What the task itself declares does not matter: Maestro reads JSON, and reads it from the result backend.
-        serializer="json",
-        ignore_result=False,
-        add_to_parent=False,
-        # What events, and so Flower, say of the arguments: inputs may hold what is not for everybody who watches.
-        argsrepr="(…)",
-        kwargsrepr="{…}",
-        **({} if call.queue is None else {"queue": call.queue}),
-    )
+    try:
+        current_app.send_task(
+            call.task,
+            list(call.args),
+            dict(call.kwargs),
+            task_id=ref.celery_id,
+            link=_callback(CALL_SUCCEEDED, ref, headers, shown_as),
+            link_error=_callback(CALL_FAILED, ref, headers, shown_as),
+            headers=dict(headers),
+            # What the task itself declares does not matter: Maestro reads JSON, and reads it from the result backend.
+            serializer="json",
+            ignore_result=False,
+            add_to_parent=False,
+            # What events, and so Flower, say of the arguments: inputs may hold what is not for everybody who watches.
+            argsrepr="(…)",
+            kwargsrepr="{…}",
+            **({} if call.queue is None else {"queue": call.queue}),
+        )
+    except (OperationalError, ResponseError) as error:
+        # The broker answers, to this request and to others: it is not away.
+        if "WRONGTYPE" in str(error):
+            raise _QueueRefused from error
+        raise
 
 
 def _callback(name: str, ref: CallRef, headers: Mapping[str, Any], shown_as: str) -> Signature:
