@@ -13,7 +13,7 @@ from accounts import selectors
 from accounts.admin.paginator import MOST_COUNTED
 from accounts.choices import Role
 from accounts.models import ApiKey, Environment, Organization, User
-from executors.models import Worker
+from executors.models import TaskLogLine, Worker
 from maestro.core.ids import new_id
 from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
@@ -285,15 +285,32 @@ def test_run_of_many_tasks_is_counted_instead_of_drawn(actor, superuser, sent):
 
 
 def test_markup_of_an_author_is_shown_and_not_run(actor, superuser, sent):
-    run = start_run(actor, {"a": ""}, description="<script>alert(1)</script>")
-    WorkflowRun.objects.filter(id=run.id).update(error_message="<script>alert(2)</script>")
+    markup = "<script>alert(1)</script>"
+    evil = {"title": markup, "description": markup, "default": markup, "type": "string"}
+    inputs = {"x": evil, "y": {"enum": [markup], "default": markup}}
+    run = start_run(actor, {"a": ""}, description=markup, inputs=inputs)
+    WorkflowRun.objects.filter(id=run.id).update(error_message=markup, outputs={markup: markup})
+    task = TaskExecution.objects.get(run=run)
+    TaskExecution.objects.filter(run=run).update(error_message=markup, output={markup: markup})
+    TaskLogLine.objects.create(
+        organization_id=run.organization_id,
+        run_id=run.id,
+        task_key="a",
+        attempt=1,
+        message=markup,
+        created_at=run.created_at,
+    )
 
     for name, row in (
-        ("workflowrun", run.id),
-        ("workflowversion", run.workflow_version_id),
-        ("workflow", run.workflow_id),
+        ("workflowrun_change", run.id),
+        ("workflowversion_change", run.workflow_version_id),
+        ("workflow_change", run.workflow_id),
+        ("workflow_run", run.workflow_id),
+        ("taskexecution_change", task.id),
     ):
-        assert "<script>alert" not in superuser.get(address(f"workflows_{name}_change", row)).content.decode()
+        page = superuser.get(address(f"workflows_{name}", row)).content.decode()
+        assert "<script>alert" not in page, name
+        assert "alert(1)" in page, name
 
 
 def test_secret_input_of_a_run_is_not_shown(actor, superuser, sent):

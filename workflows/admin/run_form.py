@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -83,7 +84,7 @@ def _field(name: str, schema: Schema) -> forms.Field:
     common: dict[str, Any] = {
         "label": str(schema.get("title") or name),
         "required": False,
-        "help_text": _help(schema),
+        "help_text": escape(_help(schema)),  # forms take help texts as HTML
     }
     if "enum" in schema:
         choices = [("", "-"), *((_written(value), _written(value)) for value in schema["enum"])]
