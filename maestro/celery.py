@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.app.task import Task
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "maestro.settings")
 
@@ -26,5 +27,7 @@ app = Celery("maestro", amqp=NamedMessages)
 app.set_default()
 # Read when first needed: settings import this module, so that every process that has settings has this application.
 app.config_from_object("maestro.celery_options:OPTIONS")
+# For every task, also one with a base class of its own, that does not say another.
+Task.Request = "workflows.dispatch.hushed_calls:CallRequest"
 app.autodiscover_tasks(["workflows.dispatch"])
 app.steps["worker"].update({"executors.pools.bootsteps:LeaseStep", "executors.pools.bootsteps:ProcessWatchStep"})

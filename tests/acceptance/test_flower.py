@@ -102,6 +102,30 @@ def test_arguments_of_a_called_celery_task_do_not_reach_flower(stack, flower, tm
     assert {(task["args"], task["kwargs"]) for task in seen} == {("(…)", "{…}")}
 
 
+def test_secret_that_a_called_celery_task_returns_or_raises_reaches_neither_flower_nor_the_log(stack, flower, tmp_path):
+    file = tmp_path / "workflow.json"
+    flights = [{"origin": "${{ inputs.code }}", "cancelled_percent": 1, "scheduled": 2}]
+    called = {
+        "returns": {"task": "examples.celery_tasks.compare", "args": [flights]},
+        "raises": {"task": "examples.celery_tasks.count_flights", "args": ["${{ inputs.code }}"]},
+    }
+    tasks = {key: {"uses": "celery", "with": options} for key, options in called.items()}
+    inputs = {"code": {"type": "string", "writeOnly": True}}
+    file.write_text(json.dumps({"schema_version": 1, "name": "discreet", "inputs": inputs, "tasks": tasks}))
+
+    finished = stack.run("run", str(file), "--input", "code=correct-horse-battery", "--follow")
+
+    assert "ValueError: no flights from ••••••" in finished.stdout
+    ends = {"discreet.returns ended", "discreet.raises ended"}
+    _poll(lambda: {task["name"] for task in flower("/api/tasks").json().values()}, until=lambda names: ends <= names)
+    told = flower("/api/tasks").text
+    assert told.count("hidden: the inputs of the run have secrets") >= 2
+    assert "correct-horse" not in told
+    log = (stack.home.parent / "log").read_text()
+    assert "count_flights" in log
+    assert "correct-horse" not in log
+
+
 def test_celery_commands_reach_the_workers_and_tell_no_secret(stack):
     def call(command):
         return stack.run("exec", "celery", "-A", "maestro", *command.split())

@@ -26,6 +26,7 @@ from executors.runtime.attempt import check_result
 from maestro.core.clock import format_time
 from workflows.dispatch import broker
 from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.hushed_calls import HEADER
 from workflows.dispatch.messages import CallRef
 
 logger = logging.getLogger(__name__)
@@ -56,9 +57,13 @@ class CeleryTaskUnknown(Exception):
     """No worker of Maestro's has a Celery task of this name."""
 
 
-def begin(call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None) -> TaskResult | None:
+def begin(
+    call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None, is_hushed: bool
+) -> TaskResult | None:
     """Make the call, unless an earlier attempt's is known to have begun; return its result if it has even ended, or why
     it can never be made.
+
+    `is_hushed` keeps what the task returns or raises out of Flower, and out of the log of Maestro's workers.
 
     Raises `CeleryTaskUnknown`, and `BrokerAway` when it cannot be told whether the call was made: the broker has been
     away for long.
@@ -67,10 +72,11 @@ def begin(call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.date
     refusal = _check_arguments(call)
     if refusal is not None:
         return TaskResult(error=refusal)
+    headers = {"queued_at": format_time(dated)} | ({HEADER: True} if is_hushed else {})
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return _begin(call, ref, {"queued_at": format_time(dated)}, shown_as)
+            return _begin(call, ref, headers, shown_as)
         except BrokerAway as error:
             if time.monotonic() >= deadline:
                 raise
@@ -233,7 +239,16 @@ def _callback(name: str, ref: CallRef, headers: Mapping[str, Any], shown_as: str
         "tries": ref.tries,
     }
     # By name and with all that matters for the way: the worker that sends it may know nothing of Maestro.
-    return signature(name, kwargs=kwargs, queue=CALLBACK_QUEUE, serializer="json", headers=headers, shadow=shown_as)
+    # Its arguments are not shown: the first is what the call returned.
+    return signature(
+        name,
+        kwargs=kwargs,
+        queue=CALLBACK_QUEUE,
+        serializer="json",
+        headers=headers,
+        shadow=shown_as,
+        argsrepr="(…)",
+    )
 
 
 def _error_of(failure: JsonValue) -> TaskError:

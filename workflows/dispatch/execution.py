@@ -146,7 +146,11 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
     ref = _call_of(claimed)
     try:
         ended = celery_calls.begin(
-            call, ref, shown_as=f"{version.definition.name}.{claimed.task_key} ended", dated=claimed.started_at
+            call,
+            ref,
+            shown_as=f"{version.definition.name}.{claimed.task_key} ended",
+            dated=claimed.started_at,
+            is_hushed=bool(secrets.texts),
         )
     except CeleryTaskUnknown as error:
         return Outcome(status=TaskStatus.FAILED, error_code="celery_task_unknown", error_message=str(error))
