@@ -71,7 +71,7 @@ def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, 
         name, equals, value = pair.partition("=")
         try:
             if not name:
-                raise click.UsageError(f"--input needs the form name=value, not '{text.one_line(pair)}'.")
+                raise click.UsageError("--input needs the form name=value; the name is missing.")
             if name in inputs:
                 raise click.UsageError(f"Input '{text.one_line(name)}' is given twice; give it once.")
             inputs[name] = None

@@ -74,7 +74,8 @@ def _explain_refusal(error: ApiError, connection: Connection) -> Failure:
         )
     elif len(error.problems) > 1:
         lines = [problem_line(problem, "").removeprefix(": ") for problem in error.problems]
-        paragraph = f"{text.count(len(lines), 'problem')}; nothing was done."
+        done = "no run was started" if error.code == "inputs_invalid" else "nothing was done"
+        paragraph = f"{text.count(len(lines), 'problem')}; {done}."
     elif error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         paragraph = (
             f"Maestro at {text.one_line(connection.url)} could not do it: {said} "

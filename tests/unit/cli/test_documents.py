@@ -89,7 +89,7 @@ def test_everything_that_keeps_values_from_being_read_is_told_at_once():
             "Input 'day' has no value: write day=VALUE or day=@FILE (@- reads standard input). "
             "At a terminal, the bare name asks for it."
         ),
-        "--input needs the form name=value, not '=x'.",
+        "--input needs the form name=value; the name is missing.",
     ]
 
 

@@ -132,14 +132,14 @@ def test_refused_inputs_are_listed(api: FakeApi, maestro: Maestro):
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "day: is missing [required]\nlimit: must be an integer [type]\nError: 2 problems; nothing was done.\n"
+        "day: is missing [required]\nlimit: must be an integer [type]\nError: 2 problems; no run was started.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("flights", "--input", "=3"), "--input needs the form name=value, not '=3'."),
+        (("flights", "--input", "=3"), "--input needs the form name=value; the name is missing."),
         (("flights", "--input", "limit"), "Input 'limit' has no value: write limit=VALUE"),
         (("-", "-i", "day=@-"), "Standard input can be the definition, the inputs or one input"),
         (("flights", "-i", "day=@-", "-i", "limit=@-"), "Standard input can be the definition, the inputs or one"),

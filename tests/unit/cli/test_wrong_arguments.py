@@ -28,7 +28,7 @@ WRONG = [
     ("run binary.yaml", 1, "binary.yaml is not UTF-8 text (byte 0). Save it as UTF-8."),
     ("run flights --version x", 2, "'x' is no whole number of at least 1."),
     ("run flow.yaml --version 1", 2, "--version goes with a workflow's NAME; a FILE runs the version it holds."),
-    ("run flights --input =1", 2, "--input needs the form name=value, not '=1'."),
+    ("run flights --input =1", 2, "--input needs the form name=value; the name is missing."),
     ("run flights --input late", 2, "Input 'late' has no value: write late=VALUE or late=@FILE"),
     ("run flights --inputs-file none.json", 1, "There is no file none.json."),
     ("run flights --inputs-file list.json", 1, "list.json must hold a mapping of input names to values, for example"),
