@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from maestro.cli import colours, failures, output, text
-from maestro.cli.configuration import resolve_connection
+from maestro.cli.configuration import HOME_NAME, find_home, resolve_connection
 from maestro.cli.options import WholeNumber, json_option
 from maestro.cli.profiles import ConfigurationError
 
@@ -20,20 +20,36 @@ if TYPE_CHECKING:
     from maestro.embedded.record import ProcessRecord, StackRecord
 
 
-HOME_OPTION = click.option(
+def _found_home(ctx: click.Context, param: click.Parameter, home: Path | None) -> Path:
+    """Return the home that was named, or the one that every other command would find from here."""
+    if home:
+        return home
+    directory = Path.cwd()
+    found = find_home(None, directory)
+    return found.relative_to(directory) if found.is_relative_to(directory) else found
+
+
+NEW_HOME_OPTION = click.option(
     "--home",
     envvar="MAESTRO_HOME",
-    default=".maestro",
+    default=HOME_NAME,
     show_default=True,
     show_envvar=True,
     type=click.Path(readable=False, path_type=Path),
     help="Directory of this stack: data, passwords, log.",
 )
+HOME_OPTION = click.option(
+    "--home",
+    envvar="MAESTRO_HOME",
+    type=click.Path(readable=False, path_type=Path),
+    callback=_found_home,
+    help="Directory of the stack: data, passwords, log.  [env: MAESTRO_HOME; default: .maestro here or above]",
+)
 PORT = WholeNumber(1, 65535, wanted="port")
 
 
 @click.command()
-@HOME_OPTION
+@NEW_HOME_OPTION
 @click.option(
     "--port",
     envvar="MAESTRO_PORT",
