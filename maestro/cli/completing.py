@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from maestro.client import Client, Run
 
 MOST_OFFERED = 100
+MOST_LOOKED_AT = 1000
 ANSWER_SECONDS = 1.0
 
 Items = list[CompletionItem]
@@ -87,7 +88,7 @@ def _ask(ctx: click.Context, incomplete: str, question: Callable[[Client], Itera
     try:
         connection = configuration.resolve_connection(**given, environment=os.environ, directory=Path.cwd())
         with Client(connection.url, connection.api_key, ANSWER_SECONDS) as client:
-            return _beginning(incomplete, islice(question(client), MOST_OFFERED))
+            return _beginning(incomplete, islice(question(client), MOST_LOOKED_AT))[:MOST_OFFERED]
     except (profiles.ConfigurationError, ClientError):
         return []
 

@@ -36,6 +36,13 @@ def test_workflows_are_offered(api: FakeApi, command: str):
     assert offered(command, "fl") == ["flights"]
 
 
+def test_a_workflow_is_offered_however_many_come_before_it(api: FakeApi):
+    api.on_list("/workflows", [{"id": str(number), "name": f"a{number}"} for number in range(150)] + WORKFLOWS)
+
+    assert offered("run", "fl") == ["flights"]
+    assert len(offered("run", "a")) == 100
+
+
 def test_files_are_offered_where_no_workflow_begins_so(api: FakeApi):
     api.on_list("/workflows", WORKFLOWS)
 
