@@ -58,14 +58,12 @@ def read_inputs_file(file: str) -> dict[str, Any]:
     return value
 
 
-def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs given as `name=value`, `name=@file` or `name`, which asks for the value without echo.
+def read_inputs(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the inputs given as `name=value`, `name=@file` or `name`, which asks for the value without echo, as text.
 
-    A value is text where the input's schema takes text, and otherwise JSON. What is no JSON stays text: the server
-    tells what is wrong with it, together with all else that is wrong with the inputs. Raises click.UsageError with
-    everything that keeps values from being read.
+    Raises click.UsageError with everything that keeps values from being read.
     """
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
     faults: list[str] = []
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -74,13 +72,22 @@ def parse_inputs(pairs: Sequence[str], schemas: Mapping[str, Any]) -> dict[str, 
                 raise click.UsageError("--input needs the form name=value; the name is missing.")
             if name in inputs:
                 raise click.UsageError(f"Input '{text.one_line(name)}' is given twice; give it once.")
-            inputs[name] = None
-            inputs[name] = _typed_value(_given_value(name, value) if equals else _asked_value(name), schemas.get(name))
+            inputs[name] = ""
+            inputs[name] = _given_value(name, value) if equals else _asked_value(name)
         except click.UsageError as error:
             faults.append(error.message)
     if faults:
         raise click.UsageError("\n".join(faults))
     return inputs
+
+
+def typed_inputs(inputs: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs with the types of their schemas.
+
+    A value is text where the input's schema takes text, and otherwise JSON. What is no JSON stays text: the server
+    tells what is wrong with it, together with all else that is wrong with the inputs.
+    """
+    return {name: _typed_value(value, schemas.get(name)) for name, value in inputs.items()}
 
 
 def reads_standard_input(pair: str) -> bool:

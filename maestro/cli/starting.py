@@ -60,6 +60,8 @@ def run_command(
     if documents.is_file_name(target):
         if version is not None:
             raise click.UsageError("--version goes with a workflow's NAME; a FILE runs the version it holds.")
+        # Nothing is applied on a command line that is wrong.
+        inputs, given = _read_inputs(inputs_file, pairs)
         applied = apply_definition(client, target)
         workflow, version = applied.workflow, applied.workflow.version
         news = "new" if applied.is_new_version else "unchanged"
@@ -69,8 +71,8 @@ def run_command(
         name = WorkflowName().convert(target, None, click.get_current_context())
         with naming_workflow(client, name):
             workflow = client.workflows.get(name)
-    inputs: dict[str, Any] = documents.read_inputs_file(inputs_file) if inputs_file else {}
-    inputs |= documents.parse_inputs(pairs, _input_schemas(client, workflow, version) if pairs else {})
+        inputs, given = _read_inputs(inputs_file, pairs)
+    inputs |= documents.typed_inputs(given, _input_schemas(client, workflow, version) if given else {})
     run = client.workflows.start_run(workflow.name, inputs=inputs, version=version)
     if not as_json:
         click.echo(f"Started run {text.one_line(run.id)} of {text.one_line(run.workflow)} version {run.version}.")
@@ -80,6 +82,13 @@ def run_command(
         output.print_json(run.to_json())
     else:
         click.echo(f"Watch it: maestro show {text.one_line(run.id)} --follow")
+
+
+def _read_inputs(inputs_file: str | None, pairs: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the inputs of the file, and those of the flags as they were written."""
+    from maestro.cli import documents
+
+    return documents.read_inputs_file(inputs_file) if inputs_file else {}, documents.read_inputs(pairs)
 
 
 def _input_schemas(client: Client, workflow: Workflow, version: int | None) -> dict[str, Any]:

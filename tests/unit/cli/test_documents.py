@@ -22,6 +22,10 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
+def parse_inputs(pairs: list[str]) -> dict[str, Any]:
+    return documents.typed_inputs(documents.read_inputs(pairs), SCHEMAS)
+
+
 @pytest.mark.parametrize(
     ("pair", "value"),
     [
@@ -41,39 +45,39 @@ SCHEMAS: dict[str, Any] = {
     ],
 )
 def test_input_is_read_as_the_type_its_schema_says(pair: str, value: Any):
-    assert documents.parse_inputs([pair], SCHEMAS) == {pair.partition("=")[0]: value}
+    assert parse_inputs([pair]) == {pair.partition("=")[0]: value}
 
 
 @pytest.mark.parametrize("pair", ["limit=many", "share=NaN", "dry=yes", "carriers=AA", "anything=1e999", "limt=three"])
 def test_value_that_is_no_json_stays_text_for_the_server_to_judge(pair: str):
     name, _, value = pair.partition("=")
 
-    assert documents.parse_inputs([pair], SCHEMAS) == {name: value}
+    assert parse_inputs([pair]) == {name: value}
 
 
 def test_input_nested_too_deep_is_text():
     brackets = "[" * 100_000
 
-    assert documents.parse_inputs([f"anything={brackets}"], SCHEMAS) == {"anything": brackets}
+    assert parse_inputs([f"anything={brackets}"]) == {"anything": brackets}
 
 
 def test_value_may_stand_in_a_file(directory: Path):
     (directory / "password").write_text("hunter22\n")
     (directory / "options.json").write_text('{"a": 1}\n')
 
-    assert documents.parse_inputs(["day=@password", "options=@options.json"], SCHEMAS) == {
+    assert parse_inputs(["day=@password", "options=@options.json"]) == {
         "day": "hunter22",
         "options": {"a": 1},
     }
 
 
 def test_text_that_begins_with_an_at_sign_is_written_with_two():
-    assert documents.parse_inputs(["day=@@ada"], SCHEMAS) == {"day": "@ada"}
+    assert parse_inputs(["day=@@ada"]) == {"day": "@ada"}
 
 
 def test_file_that_cannot_be_read_is_told_with_the_way_out():
     with pytest.raises(click.UsageError) as caught:
-        documents.parse_inputs(["day=@ada"], SCHEMAS)
+        parse_inputs(["day=@ada"])
 
     assert caught.value.message.startswith("Input 'day': There is no file ada.")
     assert caught.value.message.endswith(" For a text that begins with @ write day=@@ada.")
@@ -81,7 +85,7 @@ def test_file_that_cannot_be_read_is_told_with_the_way_out():
 
 def test_everything_that_keeps_values_from_being_read_is_told_at_once():
     with pytest.raises(click.UsageError) as caught:
-        documents.parse_inputs(["limit=1", "limit=2", "day", "=x"], SCHEMAS)
+        parse_inputs(["limit=1", "limit=2", "day", "=x"])
 
     assert caught.value.message.splitlines() == [
         "Input 'limit' is given twice; give it once.",

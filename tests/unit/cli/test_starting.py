@@ -163,3 +163,11 @@ def test_wrong_usage_exits_with_2_and_starts_nothing(
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert [request for request in api.requests if request.method == "POST"] == []
+
+
+@pytest.mark.parametrize("wrong", [["--input", "day"], ["--input", "day=@none.txt"], ["--inputs-file", "none.yaml"]])
+def test_nothing_is_applied_when_an_input_cannot_be_read(api: FakeApi, maestro: Maestro, flow: Path, wrong: list[str]):
+    result = maestro("run", str(flow), *wrong)
+
+    assert result.exit_code != 0
+    assert not api.requests
