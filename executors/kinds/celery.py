@@ -11,7 +11,7 @@ from executors.base import CeleryCall, JsonValue, Options, TaskContext, TaskRequ
 # Whoever writes a workflow must not speak to the engine itself, which trusts what its messages say.
 _PLATFORM_PACKAGES = frozenset({"accounts", "billing", "celery", "executors", "maestro", "workflows"})
 # Nor write over what the broker keeps under names of its own, which to Redis are names like those of queues.
-_BROKER_KEYS = ("unacked", "_kombu.", "celery-task")
+_BROKER_KEYS = ("unacked", "_kombu.", "celery-task", "celeryev")
 
 
 def _check_name(value: str) -> str:
