@@ -80,7 +80,8 @@ class _Page(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = self.result_list[: self.list_per_page]
-        # The theme writes "N results (Show all)" where these differ: useful in a narrowed list, untrue of a capped count.
+        # The theme writes "N results (Show all)" where these differ: useful in a narrowed list, untrue of a capped
+        # count.
         is_narrowed = bool(self.query) or self.has_active_filters
         if not is_narrowed or self.paginator.has_more:
             self.full_result_count = self.result_count
