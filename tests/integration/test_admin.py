@@ -96,6 +96,12 @@ def test_address_somebody_made_up_neither_scans_nor_breaks(many, query):
     assert not any(is_unbounded(statement["sql"]) for statement in asked)
 
 
+def test_tasks_cannot_be_filtered_by_what_no_index_serves(superuser):
+    answer = superuser.get(f"{address('workflows_taskexecution_changelist')}?kind__exact=%00")
+
+    assert answer.status_code == 400
+
+
 @pytest.mark.parametrize("term", ["many-1", "0123abcd", "\0", "%", "x" * 5000, "nothing-of-this-name"])
 def test_search_never_breaks(many, term):
     client = make_client(many, is_superuser=True)

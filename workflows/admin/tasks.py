@@ -37,7 +37,7 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
     list_select_related = ("run__workflow",)
     list_filter = (TaskStatusFilter,)
     list_before_template = "workflows/admin/task_list_scope.html"
-    lookups = (_OF_RUN, "kind__exact")
+    lookups = (_OF_RUN,)
     sortable_by = ()
     search_fields = ("task_key",)
     search_help_text = "Key of a task, or its beginning"
