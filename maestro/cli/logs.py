@@ -90,6 +90,7 @@ def _follow(client: Client, run_id: str, read: Callable[[int], LogExtract], show
     def notice(message: str) -> None:
         click.echo(message, err=True)
 
+    client.runs.get(run_id)  # A server that is not up is told at once; one that goes away is waited for.
     with following.told_when_left(run_id, again=f"maestro logs {run_id} --follow"):
         run = follow_log(lambda: client.runs.get(run_id), read, show, notice)
     notice(f"Run {output.status(run.status)}. More: maestro show {run_id}")

@@ -67,6 +67,7 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
     from maestro.cli.tracking import RunTracker
 
     if follow:
+        client.runs.get(run_id)  # A server that is not up is told at once; one that goes away is waited for.
         following.follow_to_the_end(client, run_id, as_json=as_json)
     progress = RunTracker(client.runs, run_id).refresh()
     if as_json:

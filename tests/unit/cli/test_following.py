@@ -72,6 +72,7 @@ def test_interruption_says_that_the_run_goes_on_and_how_to_cancel_it(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
+    api.on("GET", RUN, run_json("running"))
     monkeypatch.setattr(following, "follow_run", interrupted)
 
     result = maestro("show", RUN_ID, "--follow")
@@ -88,6 +89,7 @@ def test_lost_server_is_explained(api: FakeApi, maestro: Maestro, monkeypatch: p
     def lost(*_: object, **__: object) -> None:
         raise ServerLost("The server has not answered for 1m 00s.")
 
+    api.on("GET", RUN, run_json("running"))
     monkeypatch.setattr(following, "follow_run", lost)
 
     result = maestro("show", RUN_ID, "--follow")
@@ -110,3 +112,16 @@ def test_log_too_long_to_read_through_is_left_out(api: FakeApi, maestro: Maestro
     assert "Its last log lines" not in result.stdout
     assert f"More: maestro logs {RUN_ID} load" in result.stdout
     assert len(api.asked(f"{RUN}/logs")) == 1
+
+
+@pytest.mark.parametrize("command", ["show", "logs"])
+def test_server_that_is_not_up_is_told_at_once(maestro: Maestro, monkeypatch: pytest.MonkeyPatch, command: str):
+    monkeypatch.setenv("MAESTRO_API_KEY", "key")
+    monkeypatch.setattr("maestro.cli.polling.AWAY_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr("maestro.cli.polling.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setenv("MAESTRO_URL", "http://127.0.0.1:9")
+
+    result = maestro(command, RUN_ID, "--follow")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: No answer from Maestro at http://127.0.0.1:9 (from MAESTRO_URL)")

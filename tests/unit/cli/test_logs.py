@@ -71,7 +71,8 @@ def test_followed_lines_are_printed_once_until_the_run_ends(
 ):
     monkeypatch.setattr("maestro.cli.tailing.LINES_INTERVAL_SECONDS", 0)
     monkeypatch.setattr("maestro.cli.tailing.RUN_INTERVAL_SECONDS", 0)
-    api.on_turns("GET", RUN, Reply(body=run_json("running")), Reply(body=run_json("failed")))
+    running, failed = Reply(body=run_json("running")), Reply(body=run_json("failed"))
+    api.on_turns("GET", RUN, running, running, failed)
     first, second = page("one", last_id=4, has_more=True), page("two", last_id=9)
     api.on_turns("GET", f"{RUN}/logs", first, second, page("three", last_id=12))
 
