@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from workflows.dispatch import advance, claim, finalise, lost_messages, recovery
+from workflows.dispatch import advance, call_watch, claim, finalise, lost_messages, recovery
 from workflows.models import TaskExecution
 
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -156,6 +156,18 @@ def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
 
     many = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
     assert all(after < before + 200 for before, after in zip(few, many, strict=True)), (few, many)
+
+
+def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):
+    looking = {"limit": call_watch.MAX_PER_LOOK, "first": call_watch.FIRST_LOOK, "longest": call_watch.LONGEST_LOOK}
+    waiting_runs(3000)
+    connection.execute(
+        "UPDATE task_executions SET reason = 'celery', wake_at = clock_timestamp() + interval '1 hour'"
+        " WHERE status = 'waiting'"
+    )
+    connection.execute("VACUUM ANALYZE task_executions")
+
+    assert pages(connection, call_watch._DUE, looking) < 20
 
 
 def test_claim_and_advance_find_their_rows_among_many_runs_and_tasks(actor, connection, waiting_runs):
