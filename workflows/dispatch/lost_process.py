@@ -72,6 +72,8 @@ def _take_back(run_id: UUID, message_id: str, cause: str) -> None:
     try:
         done.result(WAIT_SECONDS)
     except TimeoutError:
+        # The message goes back now, by the same id: what has not been asked yet would take back the next attempt.
+        done.cancel()
         logger.warning("A process died, and its attempt could not be taken back at once")
 
 

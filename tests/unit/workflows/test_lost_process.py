@@ -1,6 +1,10 @@
+import threading
+from uuid import uuid4
+
 import pytest
 from billiard.exceptions import WorkerLostError
 
+from workflows.dispatch import lost_process
 from workflows.dispatch.lost_process import describe_end
 
 
@@ -22,3 +26,17 @@ from workflows.dispatch.lost_process import describe_end
 )
 def test_end_of_a_process_is_told_in_words(error, expected):
     assert describe_end(error) == expected
+
+
+def test_attempt_that_could_not_be_taken_back_in_time_is_left_to_the_tick(monkeypatch):
+    """Its message is delivered again by the same id: a late answer would be about the next attempt."""
+    asked, database = [], threading.Event()
+    monkeypatch.setattr(lost_process, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(lost_process, "_ask", lambda *arguments: asked.append(arguments))
+    lost_process._threads.submit(database.wait)
+
+    lost_process._take_back(uuid4(), "message", "died")
+    database.set()
+    lost_process._threads.submit(list).result()
+
+    assert asked == []
