@@ -11,11 +11,13 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 JsonValue = Any  # None, bool, int, float, str, list or dict of the same: what JSON can say
+
+_ASTERISKS = str(SecretStr("any"))
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -126,9 +128,23 @@ def to_json(value: object, other: Callable[[object], JsonValue] = refuse) -> Jso
     `other` is asked about values of types that are none of these.
     """
     try:
-        return to_jsonable_python(value, fallback=other)
+        written = to_jsonable_python(value, fallback=other)
     except (PydanticSerializationError, ValueError) as error:
         raise NotJson(str(error)) from error
+    # Pydantic writes its asterisks, which would pass for the value.
+    if _ASTERISKS in repr(written) and _holds_secret(value):
+        raise NotJson("a SecretStr hides its value from JSON too; hand on what its get_secret_value() returns")
+    return written
+
+
+def _holds_secret(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_secret, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_secret, value))
+    if isinstance(value, BaseModel):
+        return any(map(_holds_secret, vars(value).values()))
+    return isinstance(value, (SecretStr, SecretBytes))
 
 
 def _explain(name: str, error: ValidationError) -> list[str]:
