@@ -12,9 +12,23 @@ from maestro.cli import failures
 from maestro.cli.stack import HOME_OPTION
 
 
+class Program(click.ParamType[str]):
+    """A program with its arguments."""
+
+    name = "program"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take it as it is."""
+        return value
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say what to give."""
+        return "Name a program, for example `celery -A maestro status`."
+
+
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @HOME_OPTION
-@click.argument("command", metavar="PROGRAM [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", metavar="PROGRAM [ARGUMENT]...", nargs=-1, required=True, type=Program())
 def exec_command(home: Path, command: tuple[str, ...]) -> None:
     """Run a program in the environment of the running stack, which joins it to its database and its broker.
 

@@ -51,6 +51,18 @@ class WorkflowName(click.ParamType[str]):
         return "`maestro workflows` lists them."
 
 
+class WorkflowNotFile(WorkflowName):
+    """A workflow's name or id, where a file is easily given instead."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a file with the command that makes a workflow of it."""
+        from maestro.cli import documents
+
+        if documents.is_file_name(value):
+            raise click.UsageError(f"Name an applied workflow; first `maestro apply {text.one_line(value)}`.", ctx)
+        return super().convert(value, param, ctx)
+
+
 class RunId(click.ParamType[str]):
     """The id of a run."""
 
@@ -105,8 +117,9 @@ class WholeNumber(click.IntRange):
 
     name = "whole number"
 
-    def __init__(self, least: int, most: int | None = None, *, wanted: str = "") -> None:
+    def __init__(self, least: int, most: int | None = None, *, wanted: str = "", missing: str = "") -> None:
         super().__init__(least, most)
+        self._missing = missing
         bounds = f"of at least {least}" if most is None else f"from {least} to {most:,}"
         self._fault = f"is no {wanted}: give a whole number {bounds}" if wanted else f"is no whole number {bounds}"
 
@@ -116,6 +129,10 @@ class WholeNumber(click.IntRange):
             return super().convert(value, param, ctx)
         except click.BadParameter:
             self.fail(f"'{text.one_line(value)}' {self._fault}.", param, ctx)
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say where numbers are found."""
+        return self._missing
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

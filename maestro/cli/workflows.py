@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maestro.cli import completing
-from maestro.cli.options import DefinitionFile, WholeNumber, WorkflowName, connected, json_option, limit_option
+from maestro.cli.options import (
+    DefinitionFile,
+    WholeNumber,
+    WorkflowName,
+    WorkflowNotFile,
+    connected,
+    json_option,
+    limit_option,
+)
 
 if TYPE_CHECKING:
     from maestro.client import AppliedWorkflow, Client
@@ -89,19 +96,16 @@ def workflows_command(client: Client, limit: int, as_json: bool) -> None:
 
 
 @click.command("canvas")
-@click.argument("name", metavar="NAME", shell_complete=completing.complete_workflows)
+@click.argument("name", metavar="NAME", type=WorkflowNotFile())
 @click.option("--version", type=WholeNumber(1), help="Show this version instead of the active one.")
 @json_option
 @connected
 def canvas_command(client: Client, name: str, version: int | None, as_json: bool) -> None:
     """Show the Celery canvas that the workflow NAME compiles to."""
-    from maestro.cli import documents, output, text
+    from maestro.cli import output, text
 
-    if documents.is_file_name(name):
-        raise click.UsageError(f"Name an applied workflow; first `maestro apply {text.one_line(name)}`.")
-    checked = WorkflowName().convert(name, None, click.get_current_context())
-    with naming_workflow(client, checked):
-        canvas = client.workflows.get_canvas(checked, version=version)
+    with naming_workflow(client, name):
+        canvas = client.workflows.get_canvas(name, version=version)
     if as_json:
         output.print_json(canvas.to_json())
     else:
@@ -110,7 +114,7 @@ def canvas_command(client: Client, name: str, version: int | None, as_json: bool
 
 @click.command("activate")
 @click.argument("name", metavar="NAME", type=WorkflowName())
-@click.argument("number", metavar="VERSION", type=WholeNumber(1))
+@click.argument("number", metavar="VERSION", type=WholeNumber(1, missing="`maestro apply` prints the number it gives."))
 @json_option
 @connected
 def activate_command(client: Client, name: str, number: int, as_json: bool) -> None:
