@@ -53,6 +53,16 @@ def duration(elapsed: datetime.timedelta | None) -> str:
     raise AssertionError
 
 
+def duration_between(started_at: datetime.datetime | None, ended_at: datetime.datetime | None) -> str:
+    """Write how long something took; a dash for what has not begun or not ended."""
+    return duration(ended_at - started_at if started_at and ended_at else None)
+
+
+def status(value: str, reason: str) -> tuple[str, str]:
+    """Return a status, which chooses the colour, and its text with the reason."""
+    return value, f"{value} ({reason})" if reason else value
+
+
 def json_block(value: object) -> SafeString:
     """Show a JSON value, indented and coloured."""
     return _coloured(json.dumps(value, indent=2, ensure_ascii=False), JsonLexer())

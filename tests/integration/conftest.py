@@ -14,6 +14,7 @@ from django.conf import settings
 from executors.pools import lease
 from maestro.core import sql
 from tests.builders import make_actor
+from tests.integration import calls
 from tests.integration.schedules import connect
 from workflows.dispatch import publish
 
@@ -100,6 +101,12 @@ def worker(database, tmp_path_factory):
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def empty_queue(broker):
+    """The queue for calls that nobody takes, without what an earlier test left."""
+    broker.delete(calls.QUEUE)
 
 
 @pytest.fixture

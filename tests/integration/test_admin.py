@@ -281,13 +281,14 @@ def test_archived_workflow_has_no_form_to_run_it(actor, superuser, sent):
 
 
 def test_run_of_many_tasks_is_counted_instead_of_drawn(actor, superuser, sent):
-    run = start_run(actor, {f"t{number}": "" for number in range(61)})
+    # One before the others: more first tasks would be sent by a real message, which `sent` does not keep from workers.
+    run = start_run(actor, {"s": "", **{f"t{number}": "s" for number in range(61)}})
     TaskExecution.objects.filter(run=run, task_key="t60").update(status="failed")
 
     page = superuser.get(address("workflows_workflowrun_change", run.id)).content.decode()
 
     assert "<svg" not in page
-    assert "60 queued" in page
+    assert "60 pending" in page
     assert page.index(">t60<") < page.index(">t0<")
     assert page.count("/admin/workflows/taskexecution/") < 40
 

@@ -134,12 +134,12 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
     @display(description="status", label=dict(shown.STATUS_VARIANTS))
     def shown_status(self, run: WorkflowRun) -> tuple[str, str]:
         """Return the status, with its reason."""
-        return run.status, f"{run.status} ({run.reason})" if run.reason else run.status
+        return shown.status(run.status, run.reason)
 
     @display(description="duration")
     def shown_duration(self, run: WorkflowRun) -> str:
         """Return how long the run took; of one that goes on, nothing."""
-        return shown.duration(run.finished_at - run.started_at if run.finished_at and run.started_at else None)
+        return shown.duration_between(run.started_at, run.finished_at)
 
     @display(description="inputs")
     def shown_inputs(self, run: WorkflowRun) -> str:

@@ -115,12 +115,12 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
     @display(description="status", label=dict(shown.STATUS_VARIANTS))
     def shown_status(self, task: TaskExecution) -> tuple[str, str]:
         """Return the status, with its reason."""
-        return task.status, f"{task.status} ({task.reason})" if task.reason else task.status
+        return shown.status(task.status, task.reason)
 
     @display(description="duration")
     def shown_duration(self, task: TaskExecution) -> str:
         """Return how long the latest attempt took."""
-        return shown.duration(task.finished_at - task.started_at if task.finished_at and task.started_at else None)
+        return shown.duration_between(task.started_at, task.finished_at)
 
     @display(description="needs")
     def shown_needs(self, task: TaskExecution) -> str:

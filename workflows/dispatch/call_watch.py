@@ -14,13 +14,10 @@ from psycopg.rows import dict_row, scalar_row
 from executors.base import TaskResult
 from executors.pools.lease import HEARTBEAT_SECONDS
 from maestro.core import sql
-from workflows.dispatch import advance, broker, celery_calls, each, publish, settle
+from workflows.dispatch import broker, celery_calls, each, leases, settle
 from workflows.dispatch.broker import BrokerAway
 from workflows.dispatch.finish import outcome_of
-from workflows.dispatch.leases import PLATFORM_BUDGET
 from workflows.dispatch.messages import CallRef, TaskRef
-from workflows.dispatch.publish import Ready, RunRef
-from workflows.runs.statuses import TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +71,8 @@ WITH taken AS (
             ELSE '' END
     WHERE c.id = %(id)s AND c.status = 'waiting' AND c.hold = 0
       AND c.generation = %(generation)s AND c.attempt = %(attempt)s
-    RETURNING c.id, c.organization_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
-              c.started_at
+    RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.hold, c.attempt,
+              c.worker, c.started_at
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
@@ -85,7 +82,7 @@ WITH taken AS (
     FROM taken
     ON CONFLICT DO NOTHING
 )
-SELECT id, task_key, status, generation, queued_at FROM taken
+SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold FROM taken
 """
 
 
@@ -145,15 +142,9 @@ def _settle(connection: sql.Connection, ref: CallRef, ended: TaskResult) -> bool
 def _take_back(connection: sql.Connection, row: Mapping[str, Any]) -> bool:
     """Queue a task again whose call is lost."""
     with sql.cursor(connection, dict_row) as cursor:
-        taken = cursor.execute(_TAKE_BACK, {**row, "budget": PLATFORM_BUDGET}).fetchone()
+        taken = cursor.execute(_TAKE_BACK, {**row, "budget": leases.PLATFORM_BUDGET}).fetchone()
     if taken is None:
         return False
     logger.warning("Lost the call of task %s of run %s", row["task_key"], row["run_id"])
-    run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
-    version = advance.version_of_run(connection, run.run_id)
-    if taken["status"] == TaskStatus.QUEUED:
-        ready = Ready(**{name: taken[name] for name in ("id", "task_key", "generation", "queued_at")})
-        publish.publish(run, version, [ready], alone=True)
-    else:
-        advance.advance_from(connection, run, version, [taken["task_key"]])
+    leases.go_on(connection, taken)
     return True

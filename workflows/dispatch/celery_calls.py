@@ -53,10 +53,6 @@ class _QueueRefused(Exception):
     """The broker has something else than a queue under that name."""
 
 
-class CeleryTaskUnknown(Exception):
-    """No worker of Maestro's has a Celery task of this name."""
-
-
 def begin(
     call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None, is_hushed: bool
 ) -> TaskResult | None:
@@ -65,11 +61,9 @@ def begin(
 
     `is_hushed` keeps what the task returns or raises out of Flower, and out of the log of Maestro's workers.
 
-    Raises `CeleryTaskUnknown`, and `BrokerAway` when it cannot be told whether the call was made: the broker has been
-    away for long.
+    Raises `BrokerAway` when it cannot be told whether the call was made: the broker has been away for long.
     """
-    _check_known(call)
-    refusal = _check_arguments(call)
+    refusal = _check_known(call) or _check_arguments(call)
     if refusal is not None:
         return TaskResult(error=refusal)
     headers = {"queued_at": format_time(dated)} | ({HEADER: True} if is_hushed else {})
@@ -165,17 +159,18 @@ def _broker() -> Iterator[None]:
         raise BrokerAway(type(error).__name__) from error
 
 
-def _check_known(call: CeleryCall) -> None:
+def _check_known(call: CeleryCall) -> TaskError | None:
     """Refuse at once what Maestro's own workers, of which this is one, do not know."""
     known = current_app.tasks
     if call.queue is not None or call.task in known:
-        return
+        return None
     near = difflib.get_close_matches(call.task, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise CeleryTaskUnknown(
+    message = (
         f"with.task: Maestro's workers know no Celery task {call.task!r}.{hint} List its module in "
         "MAESTRO_CELERY_IMPORTS, or name the queue of the workers that know it by with.queue."
     )
+    return TaskError(code="celery_task_unknown", message=message, is_retryable=False)
 
 
 def _check_arguments(call: CeleryCall) -> TaskError | None:

@@ -22,7 +22,6 @@ from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
 from workflows.dispatch import advance, call_watch, celery_calls, finalise, publish
-from workflows.dispatch.celery_calls import CeleryTaskUnknown
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
@@ -144,16 +143,13 @@ def _run(claimed: Claim) -> Outcome:
 def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: CeleryCall) -> Outcome:
     """Make the call that the attempt waits for; it parks, unless an earlier attempt's call has ended already."""
     ref = _call_of(claimed)
-    try:
-        ended = celery_calls.begin(
-            call,
-            ref,
-            shown_as=f"{version.definition.name}.{claimed.task_key} ended",
-            dated=claimed.started_at,
-            is_hushed=bool(secrets.texts),
-        )
-    except CeleryTaskUnknown as error:
-        return Outcome(status=TaskStatus.FAILED, error_code="celery_task_unknown", error_message=str(error))
+    ended = celery_calls.begin(
+        call,
+        ref,
+        shown_as=f"{version.definition.name}.{claimed.task_key} ended",
+        dated=claimed.started_at,
+        is_hushed=bool(secrets.texts),
+    )
     if ended is not None:
         return outcome_of(ended)
     where = f" in queue {call.queue}" if call.queue else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -116,13 +118,16 @@ def take_back_lost(connection: sql.Connection) -> int:
     for row in rows:
         logger.warning("Took back task %s of run %s, whose worker is gone", row["task_key"], row["run_id"])
         with each.run_of(row["run_id"]):
-            run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
-            version = advance.version_of_run(connection, run.run_id)
-            if row["status"] != TaskStatus.QUEUED:
-                advance.advance_from(connection, run, version, [row["task_key"]])
-            elif row["hold"] == 0:
-                ready = Ready(
-                    id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
-                )
-                publish.publish(run, version, [ready], alone=True)
+            go_on(connection, row)
     return len(rows)
+
+
+def go_on(connection: sql.Connection, row: Mapping[str, Any]) -> None:
+    """Do what follows from a row that was taken back: send it, alone, or look at its successors if it has ended."""
+    run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+    version = advance.version_of_run(connection, run.run_id)
+    if row["status"] != TaskStatus.QUEUED:
+        advance.advance_from(connection, run, version, [row["task_key"]])
+    elif row["hold"] == 0:
+        ready = Ready(**{name: row[name] for name in ("id", "task_key", "generation", "queued_at")})
+        publish.publish(run, version, [ready], alone=True)
