@@ -96,6 +96,14 @@ class Environment(BaseSettings):
         "commas. `uses: celery` may also call tasks of other workers on the same broker.",
     )
 
+    max_lost_attempts: int = Field(
+        default=3,
+        ge=1,
+        alias="MAESTRO_MAX_LOST_ATTEMPTS",
+        description="Attempts of one task that may be lost, because its worker or process died, before the task is "
+        "quarantined: it fails and is not tried again. The same for workers and beat.",
+    )
+
     @field_validator("allowed_hosts", "celery_imports", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from maestro.sdk.errors import DefinitionError, check_name
 from maestro.sdk.references import Reference, as_template, text_of
 from workflows.definition.expressions import compile_right_parts
 from workflows.definition.problems import Problem, suggestion
-from workflows.definition.spec import RunIf
+from workflows.definition.spec import OnWorkerLost, RunIf
 from workflows.definition.values import JsonValue
 
 
@@ -28,6 +29,8 @@ class Settings:
     """How its needs must have ended."""
     condition: Reference | str | None = None
     """Its `if:`."""
+    on_worker_lost: str | None = None
+    """What happens when its worker is lost."""
     description: str | None = None
     """What it is for."""
 
@@ -38,18 +41,20 @@ def make_settings(
     after: object = (),
     run_if: str | None = None,
     if_: Reference | str | None = None,
+    on_worker_lost: str | None = None,
     description: str | None = None,
 ) -> Settings:
     """Check the keywords that every task takes. Raises DefinitionError."""
-    if run_if is not None and run_if not in list(RunIf):
-        known = [rule.value for rule in RunIf]
-        raise DefinitionError(f"run_if is one of {', '.join(known)}, not {run_if!r}{suggestion(str(run_if), known)}")
+    _check_choice("run_if", run_if, RunIf)
+    _check_choice("on_worker_lost", on_worker_lost, OnWorkerLost)
     if if_ is not None and not isinstance(if_, (Reference, str)):
         raise DefinitionError(
             f"if_ is a comparison of references such as `rows.count > 0`, not {if_!r}, which Python knows already"
         )
     tasks = tuple(after) if isinstance(after, (list, tuple)) else (after,)
-    return Settings(key=key, after=tasks, run_if=run_if, condition=if_, description=description)
+    return Settings(
+        key=key, after=tasks, run_if=run_if, condition=if_, on_worker_lost=on_worker_lost, description=description
+    )
 
 
 class Building:
@@ -74,7 +79,12 @@ class Building:
         )
         if needs:
             task["needs"] = list(needs)
-        more = {"run_if": settings.run_if, "if": written, "description": settings.description}
+        more = {
+            "run_if": settings.run_if,
+            "if": written,
+            "on_worker_lost": settings.on_worker_lost,
+            "description": settings.description,
+        }
         task |= {name: str(value) for name, value in more.items() if value is not None}
         self.tasks[key] = task
         return Reference(f"tasks.{key}.output")
@@ -116,6 +126,12 @@ def building() -> Iterator[Building]:
         yield fresh
     finally:
         _current.reset(token)
+
+
+def _check_choice(name: str, value: str | None, choices: type[StrEnum]) -> None:
+    known = [choice.value for choice in choices]
+    if value is not None and value not in known:
+        raise DefinitionError(f"{name} is one of {', '.join(known)}, not {value!r}{suggestion(str(value), known)}")
 
 
 def _tasks_read(value: JsonValue) -> Iterable[str]:

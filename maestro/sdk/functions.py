@@ -38,15 +38,22 @@ class Task(TypedFunction[Parameters, Returned]):
         after: object = (),
         run_if: str | None = None,
         if_: object = None,
+        on_worker_lost: str | None = None,
         description: str | None = None,
     ) -> Task[Parameters, Returned]:
         """Return the same task with more said about it: `report.set(after=[loaded], if_=rows.count > 0)(rows)`.
 
-        `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs.
+        `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs,
+        `on_worker_lost="fail"` that it must not run twice.
         """
         changed = Task(self.function)
         changed.settings = make_settings(
-            key=key, after=after, run_if=run_if, if_=cast("Reference | str | None", if_), description=description
+            key=key,
+            after=after,
+            run_if=run_if,
+            if_=cast("Reference | str | None", if_),
+            on_worker_lost=on_worker_lost,
+            description=description,
         )
         return changed
 

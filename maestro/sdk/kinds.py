@@ -17,6 +17,7 @@ def uses(
     after: object = (),
     run_if: str | None = None,
     if_: Any = None,
+    on_worker_lost: str | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task of any kind, with its options as a definition has them under `with:`; return its output's reference.
@@ -24,7 +25,9 @@ def uses(
     `maestro kinds` lists the kinds and their options.
     """
     building = require_building(f"uses({kind!r})")
-    settings = make_settings(key=key, after=after, run_if=run_if, if_=if_, description=description)
+    settings = make_settings(
+        key=key, after=after, run_if=run_if, if_=if_, on_worker_lost=on_worker_lost, description=description
+    )
     try:
         return building.add(kind, options or {}, settings, default_key=kind)
     except DefinitionError as error:
@@ -40,9 +43,19 @@ def shell(
     after: object = (),
     run_if: str | None = None,
     if_: Any = None,
+    on_worker_lost: str | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task that runs a command with `/bin/sh`. Pass values by `env` and quote them: `"$NAME"`."""
     options = {"command": command, "env": env, "cwd": cwd}
     given = {name: value for name, value in options.items() if value is not None}
-    return uses("shell", given, key=key, after=after, run_if=run_if, if_=if_, description=description)
+    return uses(
+        "shell",
+        given,
+        key=key,
+        after=after,
+        run_if=run_if,
+        if_=if_,
+        on_worker_lost=on_worker_lost,
+        description=description,
+    )

@@ -132,7 +132,25 @@ def test_call_that_is_lost_again_and_again_fails_its_task(actor, connection, bro
         due(run)
         call_watch.look_at_calls(connection)
 
-    assert (row(run).status, row(run).error_code) == ("failed", "call_lost")
+    assert (row(run).status, row(run).reason, row(run).error_code) == ("failed", "quarantined", "call_lost")
+    assert row(run).error_message.startswith(
+        "The broker or a worker lost the call of this task, which has lost 3 attempts now and is quarantined"
+    )
+    assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_call_of_a_task_that_must_not_run_twice_is_not_made_again(actor, connection, broker):
+    run = start_run(actor, {"a": CALL | {"on_worker_lost": "fail"}, "b": "a"})
+    execute(run)
+    broker.delete(QUEUE, key_of(run))
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert (row(run).status, row(run).reason, row(run).error_code) == ("failed", "call_lost", "call_lost")
+    assert row(run).error_message == (
+        'The broker or a worker lost the call of this task, which is not run again: its on_worker_lost is "fail".'
+    )
     assert WorkflowRun.objects.get(id=run.id).status == "failed"
 
 

@@ -40,6 +40,21 @@ def test_task_that_kills_its_process_each_time_fails_and_says_why(actor):
 
     assert ended.status == "failed"
     assert ended.error_message == (
-        f"Task poison failed: {KILLED} task, which was lost 3 times now and is not tried again."
+        f"Task poison failed: {KILLED} task, which has lost 3 attempts now and is quarantined: it is not tried again. "
+        "Find out what ends it, its use of memory for example, before you run it again; the count starts anew then."
     )
-    assert (row(run, "poison").attempt, row(run, "poison").error_code) == (3, "process_lost")
+    poison = row(run, "poison")
+    assert (poison.attempt, poison.reason, poison.error_code) == (3, "quarantined", "process_lost")
+
+
+def test_task_that_must_not_run_twice_fails_when_its_process_dies(actor):
+    once = shell(ALWAYS) | {"on_worker_lost": "fail"}
+    run = start_run(actor, {"once": once, "after": "once"})
+
+    ended = wait_for_end(run.id)
+
+    assert ended.error_message == (
+        f'Task once failed: {KILLED} task, which is not run again: its on_worker_lost is "fail".'
+    )
+    task = row(run, "once")
+    assert (task.status, task.attempt, task.reason, task.error_code) == ("failed", 1, "process_lost", "process_lost")

@@ -47,13 +47,13 @@ def lost(actor, connection, worker_row):
 def test_stop_of_a_worker_gives_back_what_it_ran_and_is_no_failure(actor, connection, worker_row):
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
-    TaskExecution.objects.filter(run_id=run.id).update(platform_failures=leases.PLATFORM_BUDGET - 1)
+    TaskExecution.objects.filter(run_id=run.id).update(platform_failures=2)
 
     lease.end_lease(connection, worker_id=worker_row)
     leases.take_back_lost(connection)
 
     assert statuses(run.id) == {"a": "queued (worker_stopped)"}
-    assert row(run, "a").platform_failures == leases.PLATFORM_BUDGET - 1
+    assert row(run, "a").platform_failures == 2
     assert [attempt.error_code for attempt in row(run, "a").attempts.all()] == ["worker_stopped"]
 
 
@@ -244,20 +244,6 @@ def test_recovered_task_is_sent_alone(actor, connection, monkeypatch):
     advance.advance_task(connection, ref(run), advance.version_of_run(connection, run.id), "a")
 
     assert calls == [{"alone": True}]
-
-
-def test_task_whose_worker_is_lost_again_and_again_fails_and_says_why(actor, connection):
-    run = start_run(actor, {"a": "", "b": "a"})
-    for _ in range(leases.PLATFORM_BUDGET):
-        assert statuses(run.id)["a"].startswith("queued")
-        claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
-        leases.take_back_lost(connection)
-
-    ended = WorkflowRun.objects.get(id=run.id)
-    assert statuses(run.id) == {"a": "failed (worker_lost)", "b": "skipped (upstream_failed)"}
-    assert ended.error_message == (
-        "Task a failed: The worker was lost while it ran this task, which was lost 3 times now and is not tried again."
-    )
 
 
 @pytest.fixture

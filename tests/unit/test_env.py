@@ -38,6 +38,14 @@ def test_public_url_that_is_none_is_refused(monkeypatch):
         Environment()
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_number_of_attempts_that_may_be_lost_is_one_or_more(monkeypatch, number):
+    monkeypatch.setenv("MAESTRO_MAX_LOST_ATTEMPTS", number)
+
+    with pytest.raises(ValidationError, match="MAESTRO_MAX_LOST_ATTEMPTS"):
+        Environment()
+
+
 def test_process_with_wrong_values_ends_and_names_them_without_a_traceback():
     wrong = {"MAESTRO_PUBLIC_URL": "ftp://x", "MAESTRO_COMPONENT": "hush", "MAESTRO_HTTP_ALLOWED_HOSTS": "a:b"}
 

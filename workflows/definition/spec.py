@@ -28,7 +28,6 @@ UNSUPPORTED_TASK_KEYS = frozenset(
         "timeout",
         "for_each",
         "max_parallel",
-        "on_worker_lost",
         "continue_on_error",
         "output",
         "queue",
@@ -122,6 +121,13 @@ class RunIf(StrEnum):
     NONE_FAILED = "none_failed"
 
 
+class OnWorkerLost(StrEnum):
+    """What becomes of a task whose worker is lost while it runs it."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
 def _refuse_truth(value: JsonValue) -> JsonValue:
     if isinstance(value, bool):
         raise PydanticCustomError("not_allowed", "must be 1")
@@ -157,6 +163,13 @@ class TaskSpec(_Spec):
         alias="if",
         default=None,
         description="One `${{ }}` expression that is true or false; the task is skipped when it is false.",
+    )
+    on_worker_lost: OnWorkerLost = Field(
+        default=OnWorkerLost.RETRY,
+        description=(
+            "What happens when the worker, or its process, dies while it runs the task: `retry` (the default) runs it"
+            " again, `fail` fails it, for what must not run twice."
+        ),
     )
     description: str | None = Field(default=None, description="What the task is for, in words.")
 

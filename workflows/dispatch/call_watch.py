@@ -54,36 +54,6 @@ WHERE EXISTS (
   )
   AND NOT EXISTS (SELECT FROM executor_workers o WHERE o.lost_at IS NULL AND call.id = ANY (o.held))
 """
-# Guard, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left until it goes
-# on. A call that is lost again and again must not be made for ever.
-_TAKE_BACK = """
-WITH taken AS (
-    UPDATE task_executions c
-    SET status = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN 'failed' ELSE 'queued' END,
-        reason = 'call_lost',
-        platform_failures = c.platform_failures + 1,
-        wake_at = NULL,
-        queued_at = clock_timestamp(),
-        finished_at = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN clock_timestamp() END,
-        error_code = CASE WHEN c.platform_failures + 1 >= %(budget)s THEN 'call_lost' ELSE '' END,
-        error_message = CASE WHEN c.platform_failures + 1 >= %(budget)s
-            THEN 'The Celery task was lost ' || c.platform_failures + 1 || ' times, by its worker or the broker.'
-            ELSE '' END
-    WHERE c.id = %(id)s AND c.status = 'waiting' AND c.hold = 0
-      AND c.generation = %(generation)s AND c.attempt = %(attempt)s
-    RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.hold, c.attempt,
-              c.worker, c.started_at
-), history AS (
-    INSERT INTO task_attempts (
-        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
-    )
-    SELECT organization_id, id, attempt, 'lost', 'call_lost', 'The Celery task of this attempt was lost.', worker,
-           started_at
-    FROM taken
-    ON CONFLICT DO NOTHING
-)
-SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold FROM taken
-"""
 
 
 def look_at_calls(connection: sql.Connection) -> int:
@@ -105,7 +75,9 @@ def look_at_calls(connection: sql.Connection) -> int:
                 state = None
             with each.run_of(row["run_id"]):
                 if state is None:
-                    changed += _take_back(connection, row)
+                    changed += leases.take_back_call(
+                        connection, task_id=row["id"], generation=row["generation"], attempt=row["attempt"]
+                    )
                 elif ended is not None:
                     changed += _settle(connection, ref, ended)
     except BrokerAway as error:
@@ -136,15 +108,4 @@ def _settle(connection: sql.Connection, ref: CallRef, ended: TaskResult) -> bool
     if not settle.settle(connection, ref, outcome_of(ended)):
         return False
     logger.warning("Found the end of the call of task %s of run %s", ref.task.task_key, ref.task.run_id)
-    return True
-
-
-def _take_back(connection: sql.Connection, row: Mapping[str, Any]) -> bool:
-    """Queue a task again whose call is lost."""
-    with sql.cursor(connection, dict_row) as cursor:
-        taken = cursor.execute(_TAKE_BACK, {**row, "budget": leases.PLATFORM_BUDGET}).fetchone()
-    if taken is None:
-        return False
-    logger.warning("Lost the call of task %s of run %s", row["task_key"], row["run_id"])
-    leases.go_on(connection, taken)
     return True

@@ -1,4 +1,6 @@
-"""Takes back what lost workers held (rule 16 of the engine protocol)."""
+"""Takes back attempts that were lost: with their worker, its process, or their call (rules 9 and 16 of the engine
+protocol).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from psycopg.rows import dict_row
 
 from maestro.core import sql
@@ -17,8 +20,6 @@ from workflows.runs.statuses import Reason, TaskStatus
 logger = logging.getLogger(__name__)
 
 MAX_PER_SWEEP = 1000
-# Attempts of one task that may be lost: a task that takes its worker down every time must not do so for ever.
-PLATFORM_BUDGET = 3
 
 # Guard, re-checked under the row lock: still running under the claim that was judged. Lost is a claim whose worker was
 # given up, or has looked up what it holds after the claim and does not hold its message any more: its child died, or
@@ -37,49 +38,66 @@ _LOST_WITH_PROCESS = """
     WHERE t.run_id = %(run_id)s AND t.status || '' = 'running'
       AND t.claim_worker_id = %(worker_id)s AND t.claim_message = %(message_id)s
 """
+# Guard of a call, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left
+# until it goes on.
+_LOST_CALL = "SELECT t.id, t.claim_token, false AS has_stopped FROM task_executions t WHERE t.id = %(id)s"
+_IS_RUNNING = "c.status = 'running'"
+_IS_WAITING = "c.status = 'waiting' AND c.hold = 0 AND c.generation = %(generation)s AND c.attempt = %(attempt)s"
+# `on_worker_lost` stands in the definition, which never changes.
 _TAKE_BACK = """
 WITH lost AS MATERIALIZED ({lost}), judged AS (
     SELECT t.id, lost.claim_token,
            CASE WHEN lost.has_stopped THEN 0 ELSE 1 END AS losses,
            CASE WHEN lost.has_stopped THEN 'worker_stopped' ELSE %(code)s END AS code,
-           CASE WHEN lost.has_stopped THEN 'The worker was stopped' ELSE %(cause)s END AS cause,
+           CASE WHEN lost.has_stopped THEN 'The worker was stopped while it ran' ELSE %(cause)s END AS cause,
            CASE WHEN t.hold = 2 THEN 'cancelled'
-                WHEN NOT lost.has_stopped AND t.platform_failures + 1 >= %(budget)s THEN 'failed'
-                ELSE 'queued' END AS status
-    FROM lost JOIN task_executions t ON t.id = lost.id
+                WHEN lost.has_stopped THEN 'queued'
+                WHEN v.definition -> 'tasks' -> t.task_key ->> 'on_worker_lost' = 'fail' THEN 'failed'
+                WHEN t.platform_failures + 1 >= %(most)s THEN 'quarantined'
+                ELSE 'queued' END AS verdict
+    FROM lost
+    JOIN task_executions t ON t.id = lost.id
+    JOIN workflow_runs r ON r.id = t.run_id
+    JOIN workflow_versions v ON v.id = r.workflow_version_id
     ORDER BY t.run_id, t.position
     FOR NO KEY UPDATE OF t
 ), taken AS (
     UPDATE task_executions c
-    SET status = j.status,
-        reason = CASE j.status WHEN 'cancelled' THEN '' ELSE j.code END,
+    SET status = CASE j.verdict WHEN 'quarantined' THEN 'failed' ELSE j.verdict END,
+        reason = CASE j.verdict WHEN 'cancelled' THEN '' WHEN 'quarantined' THEN j.verdict ELSE j.code END,
         platform_failures = c.platform_failures + j.losses,
         claim_token = NULL,
         claim_worker_id = NULL,
-        queued_at = CASE j.status WHEN 'queued' THEN clock_timestamp() ELSE c.queued_at END,
-        finished_at = CASE j.status WHEN 'queued' THEN NULL ELSE clock_timestamp() END,
-        error_code = CASE j.status WHEN 'failed' THEN j.code ELSE '' END,
-        error_message = CASE j.status
+        wake_at = NULL,
+        queued_at = CASE j.verdict WHEN 'queued' THEN clock_timestamp() ELSE c.queued_at END,
+        finished_at = CASE j.verdict WHEN 'queued' THEN NULL ELSE clock_timestamp() END,
+        error_code = CASE WHEN j.verdict IN ('failed', 'quarantined') THEN j.code ELSE '' END,
+        error_message = CASE j.verdict
             WHEN 'failed' THEN
-                j.cause || ' while it ran this task, which was lost ' || c.platform_failures + 1 ||
-                ' times now and is not tried again.'
+                j.cause || ' this task, which is not run again: its on_worker_lost is "fail".'
+            WHEN 'quarantined' THEN
+                j.cause || ' this task, which has lost ' || c.platform_failures + 1 ||
+                CASE c.platform_failures WHEN 0 THEN ' attempt' ELSE ' attempts' END ||
+                ' now and is quarantined: it is not tried again. Find out what ends it, its use of memory for example,'
+                ' before you run it again; the count starts anew then.'
             ELSE '' END
     FROM judged j
-    WHERE c.id = j.id AND c.status = 'running' AND c.claim_token = j.claim_token
+    WHERE c.id = j.id AND c.claim_token = j.claim_token AND {guard}
     RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
               c.started_at, c.hold, j.code, j.cause
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
     )
-    SELECT organization_id, id, attempt, 'lost', code, cause || ' while it ran this attempt.', worker, started_at
+    SELECT organization_id, id, attempt, 'lost', code, cause || ' this attempt.', worker, started_at
     FROM taken
     ON CONFLICT DO NOTHING
 )
 SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold FROM taken
 """
-_TAKE_BACK_OF_WORKERS = _TAKE_BACK.format(lost=_LOST_WITH_WORKER)
-_TAKE_BACK_OF_PROCESS = _TAKE_BACK.format(lost=_LOST_WITH_PROCESS)
+_TAKE_BACK_OF_WORKERS = _TAKE_BACK.format(lost=_LOST_WITH_WORKER, guard=_IS_RUNNING)
+_TAKE_BACK_OF_PROCESS = _TAKE_BACK.format(lost=_LOST_WITH_PROCESS, guard=_IS_RUNNING)
+_TAKE_BACK_CALL = _TAKE_BACK.format(lost=_LOST_CALL, guard=_IS_WAITING)
 
 
 def take_back_of_process(
@@ -95,11 +113,9 @@ def take_back_of_process(
         "worker_id": worker_id,
         "message_id": message_id,
         "code": Reason.PROCESS_LOST,
-        "cause": f"Its process {cause}",
-        "budget": PLATFORM_BUDGET,
+        "cause": f"Its process {cause} while it ran",
     }
-    with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_TAKE_BACK_OF_PROCESS, parameters).fetchall()
+    rows = _take_back(connection, _TAKE_BACK_OF_PROCESS, parameters)
     for row in rows:
         logger.warning("Took back task %s of run %s: its process %s", row["task_key"], row["run_id"], cause)
     return len(rows)
@@ -107,22 +123,38 @@ def take_back_of_process(
 
 def take_back_lost(connection: sql.Connection) -> int:
     """Requeue what lost workers and dead children held. Returns how many attempts."""
-    parameters = {
-        "limit": MAX_PER_SWEEP,
-        "budget": PLATFORM_BUDGET,
-        "code": Reason.WORKER_LOST,
-        "cause": "The worker was lost",
-    }
-    with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_TAKE_BACK_OF_WORKERS, parameters).fetchall()
+    parameters = {"limit": MAX_PER_SWEEP, "code": Reason.WORKER_LOST, "cause": "The worker was lost while it ran"}
+    rows = _take_back(connection, _TAKE_BACK_OF_WORKERS, parameters)
     for row in rows:
         logger.warning("Took back task %s of run %s, whose worker is gone", row["task_key"], row["run_id"])
         with each.run_of(row["run_id"]):
-            go_on(connection, row)
+            _go_on(connection, row)
     return len(rows)
 
 
-def go_on(connection: sql.Connection, row: Mapping[str, Any]) -> None:
+def take_back_call(connection: sql.Connection, *, task_id: int, generation: int, attempt: int) -> bool:
+    """Take back a task whose call the broker or a worker has lost (rule 9); tell whether it still waited for it."""
+    parameters = {
+        "id": task_id,
+        "generation": generation,
+        "attempt": attempt,
+        "code": Reason.CALL_LOST,
+        "cause": "The broker or a worker lost the call of",
+    }
+    rows = _take_back(connection, _TAKE_BACK_CALL, parameters)
+    for row in rows:
+        logger.warning("Lost the call of task %s of run %s", row["task_key"], row["run_id"])
+        _go_on(connection, row)
+    return bool(rows)
+
+
+def _take_back(connection: sql.Connection, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    most = {"most": settings.MAESTRO_MAX_LOST_ATTEMPTS}
+    with sql.cursor(connection, dict_row) as cursor:
+        return cursor.execute(statement, {**parameters, **most}).fetchall()
+
+
+def _go_on(connection: sql.Connection, row: Mapping[str, Any]) -> None:
     """Do what follows from a row that was taken back: send it, alone, or look at its successors if it has ended."""
     run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
     version = advance.version_of_run(connection, run.run_id)

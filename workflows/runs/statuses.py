@@ -54,6 +54,7 @@ class Reason(StrEnum):
     CALL_LOST = "call_lost"
     WORKER_LOST = "worker_lost"
     WORKER_STOPPED = "worker_stopped"
+    QUARANTINED = "quarantined"
 
 
 class RunEvent(StrEnum):

@@ -5,6 +5,7 @@ from maestro.settings.components.environment import ENVIRONMENT
 
 MAESTRO_TASK_MODULES = ENVIRONMENT.task_modules
 CELERY_IMPORTS = ENVIRONMENT.celery_imports
+MAESTRO_MAX_LOST_ATTEMPTS = ENVIRONMENT.max_lost_attempts
 MAESTRO_HTTP_ALLOWED_HOSTS = ENVIRONMENT.http_allowed_hosts
 # Where the platform itself has a private address, which tasks may reach nevertheless.
 MAESTRO_IS_EMBEDDED = ENVIRONMENT.mode is Mode.EMBEDDED

@@ -7,6 +7,7 @@ from workflows.definition.spec import (
     RESERVED_WORDS,
     UNSUPPORTED_TASK_KEYS,
     UNSUPPORTED_WORKFLOW_KEYS,
+    OnWorkerLost,
     RunIf,
     TaskSpec,
     WorkflowDefinition,
@@ -32,6 +33,7 @@ def test_smallest_definition_has_these_defaults():
         "needs": (),
         "run_if": RunIf.ALL_SUCCEEDED,
         "condition": None,
+        "on_worker_lost": OnWorkerLost.RETRY,
         "description": None,
     }
 

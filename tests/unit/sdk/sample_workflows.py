@@ -73,7 +73,7 @@ def a_day(
     table = read(day, limit=limit)
     sum_ = total(table, options=Options(factor=2))
     shown = shell('echo "$SUM"', env={"SUM": f"{sum_} on {day}"}, key="show", if_=size(table.rows) > 2)
-    clean_up.set(after=[sum_, shown], run_if="all_done", description="Always.")()
+    clean_up.set(after=[sum_, shown], run_if="all_done", on_worker_lost="fail", description="Always.")()
     sent = uses("noop", {"output": {"first": table.rows[0], "mode": mode, "note": note}}, key="send")
     return {"total": sum_, "status": status(shown), "first": sent["first"]}
 
@@ -110,6 +110,7 @@ tasks:
     description: Always.
     needs: [total, show]
     run_if: all_done
+    on_worker_lost: fail
     uses: python
     with: {function: tests.unit.sdk.sample_workflows.clean_up}
   send:

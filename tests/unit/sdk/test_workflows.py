@@ -107,6 +107,7 @@ def test_value_that_cannot_be_stored_is_refused_with_its_path():
         (lambda: read("2013-01-05", limit="many"), "task read: limit: Input should be a valid integer"),
         (lambda: samples.untyped(object()), "task untyped: <object object at"),
         (lambda: samples.clean_up.set(run_if="all_don")(), "run_if is one of all_succeeded, all_done"),
+        (lambda: uses("noop", on_worker_lost="fial"), "on_worker_lost is one of retry, fail, not 'fial'"),
         (lambda: samples.clean_up.set(if_=3 > 2)(), "if_ is a comparison of references"),
         (lambda: samples.clean_up.set(after="clean_up")(), "after= takes what calls of tasks returned"),
         (
