@@ -89,7 +89,8 @@ def _print_failure(client: Client, run: Run, cause: TaskExecution | None) -> Non
     click.echo()
     said = cause.error_message if cause is not None and cause.error_message else ""
     if cause is not None:
-        click.echo(click.style(f"Task {text.one_line(cause.task_key)} failed:", fg="red", bold=True))
+        reason = f" ({text.one_line(cause.reason)})" if cause.reason and said else ""
+        click.echo(click.style(f"Task {text.one_line(cause.task_key)} failed{reason}:", fg="red", bold=True))
         click.echo(_indented(said or cause.reason or "no reason was given"))
     if run.error_message and (not said or said.strip().partition("\n")[0] not in run.error_message):
         click.echo(text.block(run.error_message.strip()))

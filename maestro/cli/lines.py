@@ -60,12 +60,13 @@ def root_cause(tasks: Sequence[TaskExecution]) -> TaskExecution | None:
 
 
 def task_detail(task: TaskExecution) -> str:
-    """Return why a task is where it is: its error's first line, its reason, its attempt when it is not the first."""
+    """Return why a task is where it is: its reason, its error's first line, its attempt when it is not the first."""
     parts = []
     if task.attempt > 1:
-        parts.append(f"attempt {task.attempt}")
+        parts.append(f"attempt {task.attempt}{f' ({task.lost_attempts} lost)' if task.lost_attempts else ''}")
     if task.status == "failed" and task.error_message:
-        parts.append(text.one_line(task.error_message.strip().partition("\n")[0]))
+        reason = f"{text.one_line(task.reason)}: " if task.reason else ""
+        parts.append(reason + text.one_line(task.error_message.strip().partition("\n")[0]))
     elif task.reason and task.status != "succeeded":
         parts.append(text.one_line(task.reason))
     return ", ".join(parts)

@@ -119,8 +119,12 @@ class TaskExecution(Representation):
     """`pending`, `queued`, `running`, `waiting`, `succeeded`, `failed`, `skipped` or `cancelled`."""
     reason: str | None = None
     attempt: int = 0
+    lost_attempts: int = 0
+    """Attempts that were lost, because their worker or its process died."""
     needs: Strings = ()
     output: JsonValue = None
+    error_code: str | None = None
+    """Stable code of its error."""
     error_message: str | None = None
     created_at: Moment | None = None
     queued_at: Moment | None = None

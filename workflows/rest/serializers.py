@@ -200,6 +200,10 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
 
     run = serializers.UUIDField(source="run_id")
     reason = ReasonField(allow_null=True)
+    lost_attempts = serializers.IntegerField(
+        source="platform_failures", help_text="Attempts that were lost, because their worker or its process died."
+    )
+    error_code = ReasonField(allow_null=True)
     output = serializers.SerializerMethodField(
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
@@ -217,8 +221,10 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "status",
             "reason",
             "attempt",
+            "lost_attempts",
             "needs",
             "output",
+            "error_code",
             "error_message",
             "created_at",
             "queued_at",

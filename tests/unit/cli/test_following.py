@@ -38,6 +38,17 @@ def test_failed_run_shows_its_root_cause_its_last_lines_and_where_to_look(api: F
     assert api.asked(f"{RUN}/logs")[0].query["task_key"] == "load"
 
 
+def test_task_that_is_quarantined_is_said_to_be(api: FakeApi, maestro: Maestro):
+    poison = task_json("load", "failed", reason="quarantined", error_message="Its process was killed.")
+    api.on("GET", RUN, run_json("failed", error_message="Task load failed: Its process was killed."))
+    api.on_list(f"{RUN}/task-executions", [poison])
+    api.on_list(f"{RUN}/logs", [])
+
+    result = maestro("show", RUN_ID)
+
+    assert "Task load failed (quarantined):\n  Its process was killed.\n" in result.stdout
+
+
 def test_run_that_failed_without_a_failed_task_shows_its_own_error(api: FakeApi, maestro: Maestro):
     api.on("GET", RUN, run_json("failed", error_message="outputs.worst: no such key"))
     api.on_list(f"{RUN}/task-executions", [task_json("read")])

@@ -51,7 +51,7 @@ def test_root_cause_is_the_task_that_failed_first():
 
 
 def test_detail_of_a_failure_is_its_first_line_with_the_attempt():
-    failed = a_task("a", "failed", attempt=3, reason="error", error_message="exit \x1b[1mstatus 2\nmore")
+    failed = a_task("a", "failed", attempt=3, error_message="exit \x1b[1mstatus 2\nmore")
 
     assert lines.task_detail(failed) == r"attempt 3, exit \x1b[1mstatus 2"
 
@@ -59,3 +59,9 @@ def test_detail_of_a_failure_is_its_first_line_with_the_attempt():
 def test_detail_of_another_task_is_its_reason():
     assert lines.task_detail(a_task("a", "skipped", reason="upstream_failed")) == "upstream_failed"
     assert lines.task_detail(a_task("a", "succeeded", reason="fine")) == ""
+
+
+def test_detail_of_a_quarantined_task_says_so_and_counts_what_was_lost():
+    task = a_task("a", "failed", reason="quarantined", attempt=4, lost_attempts=3, error_message="It died.\nAgain.")
+
+    assert lines.task_detail(task) == "attempt 4 (3 lost), quarantined: It died."
