@@ -90,7 +90,7 @@ def difference_block(older: object, newer: object) -> SafeString:
 
 def text_block(text: str) -> SafeString:
     """Show text as it is."""
-    return format_html('<pre class="maestro-code">{}</pre>', _cut(text)) if text else format_html(NOTHING)
+    return format_html('<pre class="maestro-code">{}</pre>', _cut(text)) if text else SafeString(NOTHING)
 
 
 def _coloured(text: str, lexer: Lexer) -> SafeString:

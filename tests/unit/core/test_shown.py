@@ -54,3 +54,7 @@ def test_values_too_long_to_be_compared_say_so():
     long = {f"k{number}": number for number in range(shown.MOST_DIFFERED_LINES + 1)}
 
     assert "too long to be compared" in shown.difference_block(long, {})
+
+
+def test_dash_stands_for_an_empty_text():
+    assert shown.text_block("") == shown.NOTHING
