@@ -209,16 +209,23 @@ class TaskExecution(models.Model):
 
 
 class TaskAttempt(models.Model):
-    """An attempt that did not end its task: retried, lost or fenced. History; written once."""
+    """An attempt that did not end its task: retried, lost or fenced. History; only a late result is added."""
 
     id = models.BigAutoField(primary_key=True)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     task_execution = models.ForeignKey(TaskExecution, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     attempt = models.IntegerField()
-    status = models.TextField(help_text="How the attempt ended: failed, lost or cancelled.")
+    status = models.TextField(
+        help_text="How the attempt ended: failed, lost or cancelled; fenced when only its late result is known."
+    )
     error_code = models.TextField(blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     worker = models.TextField(blank=True, default="")
+    claim_token = models.UUIDField(null=True, help_text="Of a lost attempt: by it a late result is known.")
+    late_status = models.TextField(
+        blank=True, db_default="", help_text="Status of the result that came after the attempt was taken back."
+    )
+    late_at = models.DateTimeField(null=True, help_text="When that result came; it was dropped.")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(db_default=Now())
 
@@ -228,3 +235,16 @@ class TaskAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.attempt}"
+
+
+class EngineCounter(models.Model):
+    """How often something has happened since the database was made; never goes back, whatever is pruned."""
+
+    name = models.TextField(primary_key=True)
+    value = models.BigIntegerField(db_default=0)
+
+    class Meta:
+        db_table = "engine_counters"
+
+    def __str__(self) -> str:
+        return self.name

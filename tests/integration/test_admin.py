@@ -17,7 +17,7 @@ from executors.models import TaskLogLine, Worker
 from maestro.core.ids import new_id
 from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
-from workflows.models import TaskExecution, WorkflowRun
+from workflows.models import EngineCounter, TaskAttempt, TaskExecution, WorkflowRun
 
 BIG_TABLES = ("workflow_runs", "task_executions", "task_attempts", "task_log_lines")
 
@@ -355,6 +355,27 @@ def test_home_names_failed_runs_and_lost_workers(actor, superuser, sent):
 
     assert f"status=failed&amp;created=24h&amp;workflow__id__exact={run.workflow_id}" in page
     assert worker.name in page
+
+
+def test_home_counts_lost_attempts_and_late_results(superuser):
+    for name, value in (("lost_attempts", 1), ("fenced_writes", 12)):
+        EngineCounter.objects.update_or_create(name=name, defaults={"value": value})
+
+    page = superuser.get(address("index")).content.decode()
+
+    assert "Since the beginning: 1 attempt lost, 12 late results dropped." in page
+
+
+def test_page_of_a_task_tells_of_a_late_result(actor, superuser, sent):
+    run = start_run(actor, {"a": ""})
+    task = TaskExecution.objects.get(run_id=run.id)
+    late = {"status": "lost", "late_status": "succeeded", "late_at": run.created_at}
+    attempt = TaskAttempt.objects.create(organization_id=run.organization_id, task_execution=task, attempt=1, **late)
+
+    page = superuser.get(address("workflows_taskexecution_change", task.id)).content.decode()
+
+    assert "Its result (succeeded) came too late" in page
+    assert "succeeded" in superuser.get(address("workflows_taskattempt_change", attempt.id)).content.decode()
 
 
 def key_form(member, **changed):

@@ -1,16 +1,23 @@
 """What becomes of a task whose attempts are lost: run again, failed, or quarantined."""
 
+import datetime
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from executors.base import CANCELLED
 from executors.pools import lease
 from tests.builders import start_run, statuses
-from tests.integration.schedules import row, task_of
-from workflows.dispatch import claim, leases
-from workflows.dispatch.messages import Holder
-from workflows.models import WorkflowRun
+from tests.integration import schedules
+from tests.integration.schedules import FAILED, HOLDER, held_open, rerun, row, task_of
+from workflows.dispatch import claim, execution, finish, late_writes, leases, settle
+from workflows.dispatch.finish import Outcome
+from workflows.dispatch.messages import CallRef, Holder
+from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
+from workflows.runs.counters import read_counters
+from workflows.runs.statuses import Reason, TaskStatus
 
 pytestmark = pytest.mark.usefixtures("sent")
 
@@ -120,3 +127,168 @@ def test_retry_may_be_written_out(actor, connection):
     lose(connection, run)
 
     assert statuses(run.id) == {"a": "queued (worker_lost)"}
+
+
+LATE = Outcome(status=TaskStatus.SUCCEEDED, output="late")
+STOPPED = Outcome(status=TaskStatus.FAILED, error_code=CANCELLED.code, error_message=CANCELLED.message)
+
+
+@pytest.fixture
+def counted(connection):
+    """How much the counters have grown since the test began."""
+    leases.take_back_lost(connection)  # what other tests have left
+    before = read_counters()
+    return lambda: {name: value - before[name] for name, value in read_counters().items()}
+
+
+@pytest.fixture
+def end(monkeypatch):
+    """Ends an attempt as the worker does, with an outcome that is given."""
+
+    def execute(run, claimed, outcome):
+        monkeypatch.setattr(execution, "claim_surely", lambda task, holder: claimed)
+        monkeypatch.setattr(execution, "_run", lambda claimed: outcome)
+        execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+
+    return execute
+
+
+def late_results(run):
+    return [
+        (attempt.attempt, attempt.status, attempt.late_status, attempt.late_at is not None)
+        for attempt in row(run, "a").attempts.order_by("attempt")
+    ]
+
+
+@pytest.mark.parametrize(("outcome", "told"), [(LATE, "succeeded"), (FAILED, "failed"), (STOPPED, "cancelled")])
+def test_late_result_is_dropped_noted_and_counted(actor, connection, end, counted, outcome, told):
+    run = start_run(actor, {"a": ""})
+    claimed = lose(connection, run)
+    schedules.take(connection, run, "a")
+
+    end(run, claimed, outcome)
+
+    assert (row(run, "a").status, row(run, "a").output) == ("running", None)
+    assert late_results(run) == [(1, "lost", told, True)]
+    assert counted() == {"lost_attempts": 1, "fenced_writes": 1}
+
+
+def test_late_result_counts_once_although_its_worker_repeats_it(actor, connection, end, counted, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    claimed = lose(connection, run)
+    noted = late_writes.note_if_late
+    tries = []
+
+    def unanswered_at_first(*arguments, **named):
+        answer = noted(*arguments, **named)
+        tries.append(answer)
+        if len(tries) == 1:
+            raise psycopg.OperationalError("the connection is lost")
+        return answer
+
+    monkeypatch.setattr(late_writes, "note_if_late", unanswered_at_first)
+
+    end(run, claimed, LATE)
+
+    assert tries == [True, False]
+    assert counted()["fenced_writes"] == 1
+
+
+def test_late_results_of_two_attempts_are_told_apart(actor, connection, end, counted):
+    run = start_run(actor, {"a": ""})
+    first, second = lose(connection, run), lose(connection, run)
+
+    end(run, second, FAILED)
+    end(run, first, LATE)
+
+    assert late_results(run) == [(1, "lost", "succeeded", True), (2, "lost", "failed", True)]
+    assert counted() == {"lost_attempts": 2, "fenced_writes": 2}
+
+
+def test_late_result_of_an_attempt_whose_claim_the_database_lost_is_counted(actor, connection, end, counted):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run)
+    TaskExecution.objects.filter(run_id=run.id).update(status="queued", claim_token=None, attempt=0)
+    schedules.take(connection, run, "a")
+
+    end(run, claimed, LATE)
+    end(run, claimed, LATE)
+
+    assert row(run, "a").status == "running"
+    assert late_results(run) == [(1, "fenced", "succeeded", True)]
+    assert counted() == {"lost_attempts": 0, "fenced_writes": 1}
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "rerun"])
+def test_finish_that_was_written_but_not_answered_is_not_late(actor, connection, end, counted, monkeypatch, meanwhile):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run)
+    finished = finish.finish
+    tries = []
+
+    def unanswered_at_first(*arguments):
+        answer = finished(*arguments)
+        tries.append(answer is not None)
+        if len(tries) > 1:
+            return answer
+        if meanwhile == "rerun":
+            connection.execute(*rerun(run, "a"))
+            connection.execute("UPDATE workflow_runs SET status = 'running' WHERE id = %s", (run.id,))
+            schedules.take(connection, run, "a", 1)
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(execution, "finish", unanswered_at_first)
+
+    end(run, claimed, LATE)
+
+    assert tries == [True, False]
+    assert late_results(run) == []
+    assert counted() == {"lost_attempts": 0, "fenced_writes": 0}
+
+
+def test_end_of_a_call_that_comes_before_its_attempt_parks_makes_no_late_result(actor, connection, end, counted):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run)
+    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), LATE)
+
+    end(run, claimed, Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=datetime.timedelta(1)))
+    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), LATE)
+
+    assert row(run, "a").status == "succeeded"
+    assert late_results(run) == []
+    assert counted()["fenced_writes"] == 0
+
+
+def test_stop_of_a_worker_is_not_counted_as_a_loss_but_a_late_result_is(actor, connection, end, counted, worker_row):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, worker_id=worker_row)
+    lease.end_lease(connection, worker_id=worker_row)
+    leases.take_back_lost(connection)
+
+    end(run, claimed, LATE)
+
+    assert counted() == {"lost_attempts": 0, "fenced_writes": 1}
+
+
+def test_late_result_that_waits_for_the_attempt_being_taken_back_is_noted(actor, connection, other, counted):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run)
+
+    with held_open(other) as meanwhile:
+        leases.take_back_lost(other)
+        finishing = meanwhile(lambda: execution._finish(claimed, LATE))
+
+    assert finishing.result() is None
+    assert late_results(run) == [(1, "lost", "succeeded", True)]
+    assert counted() == {"lost_attempts": 1, "fenced_writes": 1}
+
+
+def test_lost_calls_are_counted(actor, connection, counted):
+    run = start_run(actor, {"a": ""})
+    take(connection, run)
+    TaskExecution.objects.filter(run_id=run.id).update(status="waiting")
+
+    assert leases.take_back_call(connection, task_id=row(run, "a").id, generation=0, attempt=1)
+    assert not leases.take_back_call(connection, task_id=row(run, "a").id, generation=0, attempt=1)
+
+    assert counted()["lost_attempts"] == 1

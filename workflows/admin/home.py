@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.admin.base import organizations_of, user_of
 from accounts.permissions.roles import Permission
 from executors.models import Worker
-from workflows.runs import attention
+from workflows.runs import attention, counters
 
 TEMPLATE = "workflows/admin/home.html"
 MOST_WORKERS = 20
@@ -42,6 +42,7 @@ def _workers(now: datetime.datetime) -> dict[str, Any]:
     lost = Worker.objects.filter(lost_at__gt=now - attention.RECENT, has_stopped=False).order_by("-lost_at")
     return {
         "sees_workers": True,
+        "counters": counters.read_counters(),
         "lost_workers": lost[:MOST_WORKERS],
         "alive_workers": Worker.objects.filter(lost_at=None).order_by("name")[:MOST_WORKERS],
     }

@@ -154,6 +154,8 @@ class TaskAttemptAdmin(ReadOnly, PlatformAdmin):
         "status",
         "error_code",
         "shown_error",
+        "late_status",
+        "late_at",
         "worker",
         "started_at",
         "finished_at",

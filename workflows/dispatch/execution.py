@@ -21,7 +21,7 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import advance, call_watch, celery_calls, finalise, publish
+from workflows.dispatch import advance, call_watch, celery_calls, finalise, late_writes, publish
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
@@ -51,23 +51,39 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
             _advance(claimed)
         return
     outcome = _run(claimed)
-    finished = sql.with_engine_connection(lambda connection: finish(connection, claimed, outcome))
-    if finished is None:
-        logger.warning(
-            "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
-            claimed.attempt,
-            claimed.task_key,
-            claimed.run_id,
-        )
-    elif finished.finished_at is not None:
+    finished = _finish(claimed, outcome)
+    if finished is not None:
+        if finished.finished_at is None:
+            return  # parked: what follows is looked at when it ends
         publish.note_end(finished.finished_at)
-    else:
-        return  # parked: what follows is looked at when it ends
     if outcome.status is TaskStatus.WAITING and finished is not None:
         # Cancelled while it made its call.
         celery_calls.revoke([_call_of(claimed)])
     if canvas_ends or _was_held_or_lost(finished):
         _advance(claimed)
+
+
+def _finish(claimed: Claim, outcome: Outcome) -> Finished | None:
+    """End the attempt, also when a connection dies meanwhile; note a result that comes too late."""
+    may_be_written = False
+
+    def once(connection: sql.Connection) -> Finished | None:
+        nonlocal may_be_written
+        was_tried, may_be_written = may_be_written, True
+        finished = finish(connection, claimed, outcome)
+        if finished is not None:
+            return finished
+        may_be_written = was_tried
+        if late_writes.note_if_late(connection, claimed, outcome, may_be_written=was_tried):
+            logger.warning(
+                "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
+                claimed.attempt,
+                claimed.task_key,
+                claimed.run_id,
+            )
+        return None
+
+    return sql.with_engine_connection(once)
 
 
 def _was_held_or_lost(finished: Finished | None) -> bool:

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from maestro.core import sql
 from workflows.dispatch import advance, each, publish
 from workflows.dispatch.publish import Ready, RunRef
+from workflows.runs.counters import Counter, adding
 from workflows.runs.statuses import Reason, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -84,20 +85,34 @@ WITH lost AS MATERIALIZED ({lost}), judged AS (
     FROM judged j
     WHERE c.id = j.id AND c.claim_token = j.claim_token AND {guard}
     RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
-              c.started_at, c.hold, j.code, j.cause
+              c.started_at, c.hold, j.code, j.cause, j.losses, j.claim_token AS taken_token
 ), history AS (
     INSERT INTO task_attempts (
-        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
+        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at, claim_token
     )
-    SELECT organization_id, id, attempt, 'lost', code, cause || ' this attempt.', worker, started_at
+    SELECT organization_id, id, attempt, 'lost', code, cause || ' this attempt.', worker, started_at, {fence}
     FROM taken
     ON CONFLICT DO NOTHING
+    RETURNING id
+), counted AS (
+    {count}
 )
 SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold FROM taken
 """
-_TAKE_BACK_OF_WORKERS = _TAKE_BACK.format(lost=_LOST_WITH_WORKER, guard=_IS_RUNNING)
-_TAKE_BACK_OF_PROCESS = _TAKE_BACK.format(lost=_LOST_WITH_PROCESS, guard=_IS_RUNNING)
-_TAKE_BACK_CALL = _TAKE_BACK.format(lost=_LOST_CALL, guard=_IS_WAITING)
+# The history is written first: whoever notes a late result locks it, then the counters, too.
+_COUNT = adding(
+    Counter.LOST_ATTEMPTS, amount="sum(losses)", source="taken CROSS JOIN (SELECT count(*) FROM history) written"
+)
+
+
+def _statement(*, lost: str, guard: str, fence: str = "taken_token") -> str:
+    return _TAKE_BACK.format(lost=lost, guard=guard, fence=fence, count=_COUNT)
+
+
+_TAKE_BACK_OF_WORKERS = _statement(lost=_LOST_WITH_WORKER, guard=_IS_RUNNING)
+_TAKE_BACK_OF_PROCESS = _statement(lost=_LOST_WITH_PROCESS, guard=_IS_RUNNING)
+# An attempt that called has parked, so no result of its own can be late.
+_TAKE_BACK_CALL = _statement(lost=_LOST_CALL, guard=_IS_WAITING, fence="NULL")
 
 
 def take_back_of_process(
