@@ -7,11 +7,16 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
 from accounts.choices import Role
 from maestro.core.ids import new_id
+
+# How long history may be kept if it is not kept for ever: a hundred years, which every date survives.
+MOST_RETENTION_DAYS = 36_500
+_RETENTION = (MinValueValidator(1), MaxValueValidator(MOST_RETENTION_DAYS))
 
 
 class UserManager(BaseUserManager["User"]):
@@ -64,10 +69,46 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=63, unique=True)
+    run_retention_days = models.IntegerField(
+        "keep runs for (days)",
+        null=True,
+        blank=True,
+        default=90,
+        db_default=90,
+        validators=_RETENTION,
+        help_text="Days after its end that a run is kept, with its tasks, attempts and log lines. Empty: for ever.",
+    )
+    attempt_retention_days = models.IntegerField(
+        "keep attempts for (days)",
+        null=True,
+        blank=True,
+        default=30,
+        db_default=30,
+        validators=_RETENTION,
+        help_text="Days after the end of their run that attempts which did not end their task are kept, at most as "
+        "long as the run. Empty: as long as the run.",
+    )
+    log_retention_days = models.IntegerField(
+        "keep log lines for (days)",
+        null=True,
+        blank=True,
+        default=30,
+        db_default=30,
+        validators=_RETENTION,
+        help_text="Days after the end of their run that log lines are kept, at most as long as the run. Empty: as "
+        "long as the run.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "organizations"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q((f"{column}__range", (1, MOST_RETENTION_DAYS))),
+                name=f"organization_{column}_is_a_time",
+            )
+            for column in ("run_retention_days", "attempt_retention_days", "log_retention_days")
+        ]
 
     def __str__(self) -> str:
         return self.slug

@@ -98,6 +98,16 @@ class OrganizationsAdmin(PlatformAdmin):
     list_display = ("slug", "name", "created_at")
     search_fields = ("slug", "name")
     ordering = ("slug",)
+    fieldsets = (
+        (None, {"fields": ("name", "slug")}),
+        (
+            "History",
+            {
+                "fields": ("run_retention_days", "attempt_retention_days", "log_retention_days"),
+                "description": "What is older is deleted, beginning within a minute, and cannot be brought back.",
+            },
+        ),
+    )
     inlines = (_MembershipInline, _EnvironmentInline)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

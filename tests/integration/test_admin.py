@@ -4,6 +4,7 @@ import re
 import secrets
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection as django_connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,6 +20,8 @@ from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
 from workflows.models import EngineCounter, TaskAttempt, TaskExecution, WorkflowRun
 
+# Of the forms on an organization's page.
+COUNTS = ("TOTAL", "INITIAL")
 BIG_TABLES = ("workflow_runs", "task_executions", "task_attempts", "task_log_lines")
 
 
@@ -469,6 +472,52 @@ def test_organization_made_in_the_admin_has_its_environment_and_members(superuse
     organization = Organization.objects.get(slug=slug)
     assert [one.name for one in Environment.objects.filter(organization=organization)] == ["production"]
     assert organization.memberships.get().user_id == user
+
+
+def organization_form(organization, **values):
+    inlines = {f"{prefix}-{count}_FORMS": 0 for prefix in ("memberships", "environments") for count in COUNTS}
+    return {"name": organization.name, "slug": organization.slug} | inlines | values
+
+
+def test_how_long_an_organization_keeps_its_history_is_changed_in_the_admin_and_recorded(actor, superuser):
+    organization = Organization.objects.get(id=actor.organization_id)
+    days = {"run_retention_days": 365, "attempt_retention_days": "", "log_retention_days": 7}
+
+    superuser.post(address("accounts_organization_change", organization.id), organization_form(organization, **days))
+
+    organization.refresh_from_db()
+    kept = organization.run_retention_days, organization.attempt_retention_days, organization.log_retention_days
+    assert kept == (365, None, 7)
+    entry = LogEntry.objects.get(object_id=str(organization.id))
+    assert (entry.user_id, "Keep runs for" in entry.get_change_message()) == (actor.user_id, True)
+
+
+@pytest.mark.parametrize("days", [0, -5, 36_501, "soon"])
+def test_what_is_no_time_to_keep_history_is_refused_at_its_field(actor, superuser, days):
+    organization = Organization.objects.get(id=actor.organization_id)
+
+    answer = superuser.post(
+        address("accounts_organization_change", organization.id),
+        organization_form(organization, run_retention_days=days),
+    )
+
+    assert list(answer.context["adminform"].form.errors) == ["run_retention_days"]
+    organization.refresh_from_db()
+    assert organization.run_retention_days == 90
+
+
+def test_owner_of_an_organization_who_is_no_superuser_does_not_change_how_long_it_keeps_its_history():
+    owner, client = staff(Role.OWNER)
+    organization = Organization.objects.get(id=owner.organization_id)
+
+    answer = client.post(
+        address("accounts_organization_change", organization.id),
+        organization_form(organization, run_retention_days=1),
+    )
+
+    assert answer.status_code == 403
+    organization.refresh_from_db()
+    assert organization.run_retention_days == 90
 
 
 def test_user_made_in_the_admin_signs_in_however_they_spell_their_address(superuser):
