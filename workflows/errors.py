@@ -67,7 +67,7 @@ class RunNotFound(MaestroError):
     category = Category.NOT_FOUND
 
     def __init__(self) -> None:
-        super().__init__("There is no such run. `maestro runs` lists the latest.")
+        super().__init__("There is no such run, or it is so old that it is not kept. `maestro runs` lists the latest.")
 
 
 class TaskNotFound(MaestroError):

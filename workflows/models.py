@@ -1,4 +1,6 @@
-"""Workflows, their versions, runs, task executions and attempts. Columns, constraints and indexes; no logic."""
+"""Workflows, their versions, runs, task executions and attempts, and how far they were pruned. Columns, constraints and
+indexes; no logic.
+"""
 
 from __future__ import annotations
 
@@ -103,6 +105,9 @@ class WorkflowRun(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    pruned_at = models.DateTimeField(
+        null=True, help_text="When pruning a large run began: nobody is shown the run any more."
+    )
 
     class Meta:
         db_table = "workflow_runs"
@@ -122,6 +127,13 @@ class WorkflowRun(models.Model):
             LongNameIndex(fields=["user", "status", "-created_at"], name="idx_workflow_runs_dashboard"),
             LongNameIndex(fields=["organization", "-created_at", "-id"], name="idx_workflow_runs_organization_created"),
             LongNameIndex(fields=["-created_at", "-id"], name="idx_workflow_runs_created"),
+            # What is old enough to be pruned, and what pruning has begun with.
+            LongNameIndex(
+                fields=["organization", "finished_at"],
+                name="idx_workflow_runs_organization_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
+            LongNameIndex(fields=["pruned_at"], name="idx_workflow_runs_pruned", condition=Q(pruned_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -248,3 +260,19 @@ class EngineCounter(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RetentionProgress(models.Model):
+    """How far an organization's history has been pruned by age alone, while its runs stay."""
+
+    organization = models.OneToOneField(Organization, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    lines_pruned_until = models.DateTimeField(null=True, help_text="Runs that ended up to then have no log lines left.")
+    attempts_pruned_until = models.DateTimeField(
+        null=True, help_text="Runs that ended up to then have no attempts left."
+    )
+
+    class Meta:
+        db_table = "retention_progress"
+
+    def __str__(self) -> str:
+        return str(self.organization_id)

@@ -62,9 +62,13 @@ def logs_command(
             _follow(client, run_id, read, show)
         for line in client.runs.iterate_logs(run_id, task_key=task_key, attempt=attempt, level=level):
             show(line)
-    if is_empty and not as_json:
-        wanted = " of that kind" if level or attempt else ""
-        click.echo(f"{text.one_line(task_key) if task_key else 'The run'} has written nothing{wanted}.", err=True)
+    if as_json or not is_empty:
+        return
+    if read(0).is_pruned:
+        click.echo("The run ended so long ago that its log is not kept.", err=True)
+        return
+    wanted = " of that kind" if level or attempt else ""
+    click.echo(f"{text.one_line(task_key) if task_key else 'The run'} has written nothing{wanted}.", err=True)
 
 
 def format_line(line: LogLine, *, is_task_named: bool, has_time: bool) -> str:

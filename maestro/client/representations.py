@@ -163,6 +163,8 @@ class LogExtract(Representation):
     next: str | None = None
     last_id: int
     """Where to go on: pass it as `after`."""
+    is_pruned: bool = False
+    """True when the run ended so long ago that its lines are not kept."""
 
     @property
     def has_more(self) -> bool:

@@ -286,7 +286,7 @@ def test_log_is_followed_by_its_last_id(stack, name):
     narrowed = stack.request("GET", f"{logs}?level=error").json()
 
     assert [line["message"] for line in first["results"] + rest["results"]] == [f"line {i}" for i in range(1, 6)]
-    assert nothing == {"results": [], "next": None, "previous": None, "last_id": rest["last_id"]}
+    assert nothing == {"results": [], "next": None, "previous": None, "last_id": rest["last_id"], "is_pruned": False}
     assert (narrowed["results"], narrowed["last_id"]) == ([], rest["last_id"])
 
 

@@ -70,9 +70,8 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowRun]:
         """Return the runs with what their page names; the lists leave out the large columns."""
         rows: QuerySet[WorkflowRun] = super().get_queryset(request)
-        return rows.select_related(*self.list_select_related, "environment").defer(
-            "workflow_version__definition", "workflow_version__plan"
-        )
+        rows = rows.filter(pruned_at=None).select_related(*self.list_select_related, "environment")
+        return rows.defer("workflow_version__definition", "workflow_version__plan")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[WorkflowRun], search_term: str

@@ -61,7 +61,7 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TaskExecution]:
         """Return the tasks with the run they belong to."""
-        rows: QuerySet[TaskExecution] = super().get_queryset(request)
+        rows: QuerySet[TaskExecution] = super().get_queryset(request).filter(run__pruned_at=None)
         is_list = request.resolver_match is not None and request.resolver_match.url_name == _LIST
         if not is_list:
             return rows.select_related("run__workflow", "run__workflow_version", "parent").defer(

@@ -49,7 +49,7 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
         """Return the workflows with the status of each one's latest run."""
         rows: QuerySet[Workflow] = super().get_queryset(request)
-        latest = WorkflowRun.objects.filter(workflow=OuterRef("id")).order_by("-created_at")
+        latest = WorkflowRun.objects.filter(workflow=OuterRef("id"), pruned_at=None).order_by("-created_at")
         return (
             rows.select_related(*self.list_select_related)
             .defer("active_version__plan", "active_version__definition")
@@ -102,7 +102,7 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
         """Show the workflow with its latest versions and runs."""
         workflow = kwargs.get("obj")
         if isinstance(workflow, Workflow):
-            runs = WorkflowRun.objects.filter(workflow=workflow).order_by("-created_at")
+            runs = WorkflowRun.objects.filter(workflow=workflow, pruned_at=None).order_by("-created_at")
             is_in_use = workflow.archived_at is None and workflow.active_version_id is not None
             context |= {
                 "title": workflow.name,
@@ -119,7 +119,7 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
     def _inputs_of_earlier(self, request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         """Return the inputs of the run that is to be repeated; none where the address names no run of the workflow."""
         earlier = parse_id(request.GET.get(EARLIER, ""))
-        run = WorkflowRun.objects.filter(id=earlier, workflow=workflow).first() if earlier else None
+        run = WorkflowRun.objects.filter(id=earlier, workflow=workflow, pruned_at=None).first() if earlier else None
         return run.inputs if run is not None and may(request, Permission.READ_RUNS, workflow.organization_id) else {}
 
     def _start(self, request: HttpRequest, workflow: Workflow, form: RunForm) -> WorkflowRun | None:

@@ -17,6 +17,7 @@ from celery.beat import Scheduler
 from executors.pools.lease import LeaseWatch
 from maestro.core import sql
 from workflows.dispatch import call_watch, leases, lost_messages, recovery
+from workflows.dispatch.retention import Pruning
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class TickScheduler(Scheduler):
             Duty(work=recovery.recover_ended, every_seconds=5),
             Duty(work=lost_messages.resend_lost, every_seconds=5),
             Duty(work=call_watch.look_at_calls, every_seconds=2),
+            # Last, and for a part of a second, because nothing waits for it.
+            Duty(work=Pruning().prune, every_seconds=1),
         )
         self._due_at = dict.fromkeys(duties, 0.0)
         super().__init__(*args, **kwargs)

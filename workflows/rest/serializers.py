@@ -251,6 +251,9 @@ class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):
 
 
 LAST_ID = serializers.IntegerField(help_text="Pass it as `after` to read on; the same as before when there is no news.")
+IS_PRUNED = serializers.BooleanField(
+    help_text="True when the run ended so long ago that its lines are not kept, and are deleted."
+)
 
 
 class KindOutput(serializers.Serializer[Any]):

@@ -254,7 +254,10 @@ class RunLogView(APIView):
     @extend_schema(
         operation_id="list_log_lines",
         parameters=parameters.OF_LOG_LINES,
-        responses={200: page_of(serializers.LogLineOutput, last_id=serializers.LAST_ID), **refusals(404, 422)},
+        responses={
+            200: page_of(serializers.LogLineOutput, last_id=serializers.LAST_ID, is_pruned=serializers.IS_PRUNED),
+            **refusals(404, 422),
+        },
     )
     def get(self, request: Request, run_id: UUID) -> Response:
         """List log lines in the order they were written.
@@ -268,6 +271,7 @@ class RunLogView(APIView):
         log = selectors.read_log(actor=actor, run=run, wanted=wanted.as_filter())
         answer = answer_page(self, request, OldestFirstPagination(), log.lines, serializers.LogLineOutput)
         answer.data["last_id"] = answer.data["results"][-1]["id"] if answer.data["next"] else log.last_id
+        answer.data["is_pruned"] = log.is_pruned
         return answer
 
 

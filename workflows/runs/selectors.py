@@ -11,11 +11,13 @@ from accounts.actor import Actor
 from accounts.permissions.roles import Permission
 from executors import selectors as executor_selectors
 from executors.models import TaskLogLine
+from maestro.core import sql
 from workflows.definition.secrets import Secrets, mask_inputs
 from workflows.definition.values import JsonValue
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.filters import LogFilter
 from workflows.models import TaskExecution, WorkflowRun
+from workflows.runs import retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +28,14 @@ class LogExtract:
     """The lines, to be read in order of their ids."""
     last_id: int
     """No wanted line up to this id is left out, or will come later."""
+    is_pruned: bool
+    """Whether the run ended so long ago that its lines are not kept."""
 
 
 def list_runs(*, actor: Actor) -> QuerySet[WorkflowRun]:
     """Return the organization's runs."""
     actor.require(Permission.READ_RUNS)
-    return WorkflowRun.objects.filter(organization_id=actor.organization_id).select_related(
+    return WorkflowRun.objects.filter(organization_id=actor.organization_id, pruned_at=None).select_related(
         "workflow", "workflow_version"
     )
 
@@ -73,4 +77,8 @@ def read_log(*, actor: Actor, run: WorkflowRun, wanted: LogFilter) -> LogExtract
         list_task_executions(actor=actor, run=run, task_key=wanted.task_key)
     settled_id = executor_selectors.get_settled_line_id(run_id=run.id)
     lines = TaskLogLine.objects.filter(organization_id=actor.organization_id, run_id=run.id, id__lte=settled_id)
-    return LogExtract(lines=wanted.apply(lines), last_id=max(settled_id, wanted.after or 0))
+    return LogExtract(
+        lines=wanted.apply(lines),
+        last_id=max(settled_id, wanted.after or 0),
+        is_pruned=retention.are_lines_pruned(sql.request_connection(), run_id=run.id),
+    )

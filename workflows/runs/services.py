@@ -126,7 +126,7 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     Raises `RunNotFound`, and `RunAlreadyFinished` when there is nothing to cancel.
     """
     actor.require(Permission.CANCEL_RUNS)
-    if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id).exists():
+    if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id, pruned_at=None).exists():
         raise RunNotFound
     for attempts_left in reversed(range(_DEADLOCK_TRIES)):
         try:

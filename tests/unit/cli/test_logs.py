@@ -48,7 +48,7 @@ def test_logs_as_json_are_a_document_a_line(api: FakeApi, maestro: Maestro):
 
 def test_silent_task_is_told_from_one_that_does_not_exist(api: FakeApi, maestro: Maestro):
     api.on_list(f"{RUN}/task-executions", [task_json("read")])
-    api.on_list(f"{RUN}/logs", [])
+    api.on_turns("GET", f"{RUN}/logs", page(last_id=0))
 
     silent = maestro("logs", RUN_ID, "read")
     api.on_turns("GET", f"{RUN}/logs", problem(404, "task_not_found", "The run has no task 'raed'."))
@@ -61,9 +61,19 @@ def test_silent_task_is_told_from_one_that_does_not_exist(api: FakeApi, maestro:
     )
 
 
-def page(*messages: str, last_id: int, has_more: bool = False) -> Reply:
+def page(*messages: str, last_id: int, has_more: bool = False, is_pruned: bool = False) -> Reply:
     lines = [{"id": number, "task_key": "read", "message": each} for number, each in enumerate(messages, last_id)]
-    return Reply(body={"results": lines, "next": "http://x/?cursor=y" if has_more else None, "last_id": last_id})
+    link = "http://x/?cursor=y" if has_more else None
+    return Reply(body={"results": lines, "next": link, "last_id": last_id, "is_pruned": is_pruned})
+
+
+def test_log_that_is_not_kept_is_told_from_one_that_is_empty(api: FakeApi, maestro: Maestro):
+    api.on_turns("GET", f"{RUN}/logs", page(last_id=0, is_pruned=True))
+
+    result = maestro("logs", RUN_ID)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "The run ended so long ago that its log is not kept.\n"
 
 
 def test_followed_lines_are_printed_once_until_the_run_ends(
@@ -84,7 +94,7 @@ def test_followed_lines_are_printed_once_until_the_run_ends(
 
 
 def test_lines_are_narrowed_by_level_and_attempt(api: FakeApi, maestro: Maestro):
-    api.on_list(f"{RUN}/logs", [])
+    api.on_turns("GET", f"{RUN}/logs", page(last_id=0))
 
     result = maestro("logs", RUN_ID, "--level", "warning", "--attempt", "2")
 
