@@ -73,11 +73,22 @@ PORT = WholeNumber(1, 65535, wanted="port")
     envvar="MAESTRO_CONCURRENCY",
     type=WholeNumber(1, 1000, wanted="number of tasks"),
     show_envvar=True,
-    help="How many tasks run at a time.  [default: number of cores, at least 2]",
+    help="How many tasks a worker runs at a time.  [default: number of cores, at least 2]",
+)
+@click.option(
+    "--workers",
+    envvar="MAESTRO_WORKERS",
+    default=1,
+    show_default=True,
+    show_envvar=True,
+    type=WholeNumber(1, 100, wanted="number of workers"),
+    help="How many workers run.",
 )
 @click.option("--detach", is_flag=True, help="Return once everything is ready; go on in the background.")
 @json_option
-def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach: bool, as_json: bool) -> None:
+def up(
+    home: Path, port: int, flower_port: int, concurrency: int | None, workers: int, detach: bool, as_json: bool
+) -> None:
     """Start everything on this machine: PostgreSQL, Valkey, API, worker, beat, Flower. Ctrl-C stops it."""
     from maestro.embedded import announcement, control, supervisor
     from maestro.embedded.errors import StackError
@@ -92,6 +103,7 @@ def up(home: Path, port: int, flower_port: int, concurrency: int | None, detach:
         port=port,
         flower_port=flower_port,
         concurrency=concurrency or max(2, os.cpu_count() or 2),
+        workers=workers,
     )
     try:
         if detach:

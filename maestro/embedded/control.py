@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 import pydantic
 
@@ -70,8 +71,11 @@ def stop(home: Home) -> Stop:
     return Stop(was_running=running is not None, leftovers=_end_leftovers(home))
 
 
-def start_detached(options: StackOptions) -> StackRecord:
-    """Start the stack in the background; return its record once it is ready. Raises StackError."""
+def start_detached(options: StackOptions, environment: Mapping[str, str] | None = None) -> StackRecord:
+    """Start the stack in the background; return its record once it is ready. Raises StackError.
+
+    `environment` adds to ours, or replaces what is in it.
+    """
     home = Home(options.home)
     home.create()
     # What would be refused at once is refused here, in plain words and not in the log of a running stack.
@@ -87,6 +91,7 @@ def start_detached(options: StackOptions) -> StackRecord:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
     try:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pydantic
 
+LONGEST_RESTART_DELAY_SECONDS = 30.0
+
 
 class StackOptions(pydantic.BaseModel):
     """The choices of one `maestro up`; JSON, so that a detached supervisor can be given them."""
@@ -19,4 +21,8 @@ class StackOptions(pydantic.BaseModel):
     flower_port: int
     """Flower's port."""
     concurrency: int
-    """How many tasks run at a time."""
+    """How many tasks one worker runs at a time."""
+    workers: int = 1
+    """How many workers run."""
+    longest_restart_delay_seconds: float = LONGEST_RESTART_DELAY_SECONDS
+    """The pause before a process that keeps ending starts again grows up to this."""

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from maestro.embedded import process_table
 from maestro.embedded.errors import StartFailed
 from maestro.embedded.family import Family
+from maestro.embedded.options import LONGEST_RESTART_DELAY_SECONDS
 from maestro.embedded.output import Log, pump
 from maestro.embedded.program import Program, StopStep
 from maestro.embedded.record import ProcessRecord, ProcessStatus
 
 FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 30.0
 SETTLED_SECONDS = 60.0
 """A process that has lived this long starts again at the first delay."""
 PROBE_SECONDS = 0.1
@@ -53,17 +53,25 @@ def describe_exit(code: int) -> str:
         return f"killed by signal {-code}"
 
 
-def next_delay(delay: float, *, lived_seconds: float) -> float:
+def next_delay(delay: float, *, lived_seconds: float, longest: float = LONGEST_RESTART_DELAY_SECONDS) -> float:
     """Return the pause before a process starts again: twice the last one, the first once it has lived a while."""
     if lived_seconds >= SETTLED_SECONDS:
         return FIRST_DELAY_SECONDS
-    return min(max(delay * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
+    return min(max(delay * 2, FIRST_DELAY_SECONDS), longest)
 
 
 class SupervisedProcess:
     """A program that is started again whenever it ends, until it is stopped."""
 
-    def __init__(self, program: Program, family: Family, log: Log, *, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        family: Family,
+        log: Log,
+        *,
+        on_change: Callable[[], None],
+        longest_delay_seconds: float = LONGEST_RESTART_DELAY_SECONDS,
+    ) -> None:
         self.name = program.name
         self.restarts = 0
         self.ready = asyncio.Event()
@@ -72,6 +80,7 @@ class SupervisedProcess:
         self._family = family
         self._log = log
         self._on_change = on_change
+        self._longest_delay_seconds = longest_delay_seconds
         self._status = ProcessStatus.STOPPED
         self._process: asyncio.subprocess.Process | None = None
         self._born_at: float | None = None
@@ -133,7 +142,8 @@ class SupervisedProcess:
                 ending = f"cannot be started: {error.strerror}"
             if self._stopping.is_set():
                 break
-            delay = next_delay(delay, lived_seconds=time.monotonic() - began)
+            lived_seconds = time.monotonic() - began
+            delay = next_delay(delay, lived_seconds=lived_seconds, longest=self._longest_delay_seconds)
             self._log.say(f"{self.name} ended unexpectedly ({ending}); starting it again in {delay:g} s")
             self.restarts += 1
             self._change(ProcessStatus.RESTARTING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 
@@ -69,18 +70,20 @@ def api(home: Home, ports: Ports, secrets: Secrets) -> Program:
     )
 
 
-def worker(options: StackOptions, home: Home, ports: Ports, secrets: Secrets) -> Program:
-    """Return the stock Celery worker."""
+def worker(number: int, options: StackOptions, home: Home, ports: Ports, secrets: Secrets) -> Program:
+    """Return a stock Celery worker; the first has the number 1."""
     broker = valkey.url(ports.valkey, secrets)
+    node = f"executor{'' if number == 1 else f'-{number}'}@{socket.gethostname()}"
 
     async def is_ready() -> bool:
-        return await celery_ping.worker_answers(broker)
+        return await celery_ping.worker_answers(broker, node)
 
     return Program(
-        name="worker",
+        name=worker_name(number),
         command=_celery(
-            *("worker", "--concurrency", str(options.concurrency), "-n", "executor@%h"),
-            # There are no others to ask: it would cost a second of each start, and a traceback when the broker is lost.
+            *("worker", "--concurrency", str(options.concurrency), "-n", node),
+            # The others know nothing that it needs: asking costs a second of each start, and a traceback when the
+            # broker is lost.
             *("--without-mingle", "--without-gossip"),
         ),
         environment={**environment(home, ports, secrets, component="worker"), "PYTHONWARNINGS": _warnings()},
@@ -93,6 +96,11 @@ def worker(options: StackOptions, home: Home, ports: Ports, secrets: Secrets) ->
         # Its broker dies too, and without one even a cold shutdown waits for ever. Its children die with it.
         death_signal=signal.SIGKILL,
     )
+
+
+def worker_name(number: int) -> str:
+    """Return the name under which the stack's log and its record list a worker."""
+    return "worker" if number == 1 else f"worker-{number}"
 
 
 def beat(home: Home, ports: Ports, secrets: Secrets) -> Program:

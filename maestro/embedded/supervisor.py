@@ -33,14 +33,13 @@ from maestro.embedded.record import Ports, StackRecord, StackStatus, read_record
 READY_SECONDS = 120.0
 LARGEST_RESTARTS_OF_A_START = 3
 REAP_SECONDS = 30.0
-NAMES = ("postgres", "valkey", "prepare", "api", "worker", "beat", "flower")
-STOP_ORDER = (("flower", "beat"), ("api",), ("worker",), ("valkey",), ("postgres",))
+SERVERS = ("postgres", "valkey")
 REPLACED_VARIABLES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "API_DATABASE_URL", "BROKER_URL")
 
 
 def run_stack(options: StackOptions, log: Log) -> None:
     """Run the stack until it is asked to stop. Raises StackError when it does not start; then nothing of it is left."""
-    log.introduce(NAMES)
+    log.introduce((*SERVERS, "prepare", "api", *_workers(options), "beat", "flower"))
     began_at = process_table.born_at(os.getpid()) or time.time()
     guard.split_off(log)
     home = Home(options.home)
@@ -62,13 +61,18 @@ def run_stack(options: StackOptions, log: Log) -> None:
 
 def _say_what_differs(kept: Ports | None, chosen: Ports, log: Log) -> None:
     """Tell about what a person may not expect: moved ports, and variables that the stack sets itself."""
-    for name in ("postgres", "valkey") if kept else ():
+    for name in SERVERS if kept else ():
         old, new = getattr(kept, name), getattr(chosen, name)
         if old != new:
             log.say(f"port {old} is taken: {name} moves to {new}")
     for name in REPLACED_VARIABLES:
         if os.environ.get(name):
             log.say(f"{name} in the environment is not used: this stack runs its own servers")
+
+
+def _workers(options: StackOptions) -> tuple[str, ...]:
+    """Name the stack's workers."""
+    return tuple(programs.worker_name(number) for number in range(1, options.workers + 1))
 
 
 class Supervisor:
@@ -150,15 +154,16 @@ class Supervisor:
                 self._launch(valkey.server(self._home, self._ports.valkey, self._secrets))
                 await postgres.create_data_directory(self._home, self._secrets, self._family, self._log)
                 self._launch(postgres.server(self._home, self._ports.postgres))
-                await self._until_ready("postgres", "valkey")
+                await self._until_ready(*SERVERS)
                 await postgres.bootstrap(self._ports.postgres, self._secrets)
                 shared = (self._home, self._ports, self._secrets)
                 await processes.run_once(programs.prepare(*shared), self._family, self._log)
                 self._launch(programs.api(*shared))
-                self._launch(programs.worker(self._options, *shared))
+                for number in range(1, self._options.workers + 1):
+                    self._launch(programs.worker(number, self._options, *shared))
                 self._launch(programs.beat(*shared))
                 # Flower asks the workers once at its start, and complains about none.
-                await self._until_ready("worker")
+                await self._until_ready(*_workers(self._options))
                 self._launch(programs.flower(*shared))
                 await self._until_ready("api", "beat", "flower")
         except TimeoutError as error:
@@ -169,7 +174,13 @@ class Supervisor:
 
     def _launch(self, program: Program) -> None:
         """Begin to run a program."""
-        process = SupervisedProcess(program, self._family, self._log, on_change=self._publish)
+        process = SupervisedProcess(
+            program,
+            self._family,
+            self._log,
+            on_change=self._publish,
+            longest_delay_seconds=self._options.longest_restart_delay_seconds,
+        )
         self._processes[program.name] = process
         process.start()
 
@@ -185,7 +196,7 @@ class Supervisor:
     async def _stop_all(self) -> None:
         """Stop everything in order, and whatever is left of it."""
         self._publish(status=StackStatus.STOPPING)
-        for names in STOP_ORDER:
+        for names in (("flower", "beat"), ("api",), _workers(self._options), ("valkey",), ("postgres",)):
             await self._stop_some([self._processes[name] for name in names if name in self._processes])
         await self._family.end_orphans()
         self._publish(status=StackStatus.STOPPED)

@@ -27,5 +27,9 @@ def test_the_pause_doubles_up_to_half_a_minute():
     assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
+def test_the_pause_grows_no_longer_than_it_may():
+    assert next_delay(1, lived_seconds=1, longest=1.5) == 1.5
+
+
 def test_a_process_that_has_lived_a_while_starts_again_soon():
     assert next_delay(30, lived_seconds=60) == 0.5

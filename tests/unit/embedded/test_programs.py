@@ -25,7 +25,7 @@ def test_no_program_is_given_a_secret_as_an_argument(home, secrets):
     started = [
         programs.prepare(home, PORTS, secrets),
         programs.api(home, PORTS, secrets),
-        programs.worker(options, home, PORTS, secrets),
+        programs.worker(1, options, home, PORTS, secrets),
         programs.beat(home, PORTS, secrets),
         programs.flower(home, PORTS, secrets),
         postgres.server(home, PORTS.postgres),
@@ -77,15 +77,25 @@ def test_flower_asks_for_the_administrators_password(home, secrets):
 def test_the_worker_runs_as_many_tasks_as_asked(home, secrets):
     options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=7)
 
-    command = programs.worker(options, home, PORTS, secrets).command
+    command = programs.worker(1, options, home, PORTS, secrets).command
 
     assert command[command.index("--concurrency") + 1] == "7"
 
 
-def test_the_only_worker_does_not_look_for_others(home, secrets):
+def test_workers_of_a_stack_have_names_of_their_own(home, secrets):
+    options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2, workers=2)
+
+    started = [programs.worker(number, options, home, PORTS, secrets) for number in (1, 2)]
+
+    nodes = [program.command[program.command.index("-n") + 1].partition("@")[0] for program in started]
+    assert [program.name for program in started] == ["worker", "worker-2"]
+    assert nodes == ["executor", "executor-2"]
+
+
+def test_a_worker_does_not_look_for_others(home, secrets):
     options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2)
 
-    command = programs.worker(options, home, PORTS, secrets).command
+    command = programs.worker(1, options, home, PORTS, secrets).command
 
     assert {"--without-mingle", "--without-gossip"} <= set(command)
 
@@ -94,6 +104,6 @@ def test_celerys_warning_about_root_is_hidden_and_a_persons_own_filters_stay(hom
     monkeypatch.setenv("PYTHONWARNINGS", "error::ResourceWarning")
     options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2)
 
-    environment = programs.worker(options, home, PORTS, secrets).environment
+    environment = programs.worker(1, options, home, PORTS, secrets).environment
 
     assert environment["PYTHONWARNINGS"] == "error::ResourceWarning,ignore::UserWarning:celery.platforms"
