@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InternalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -19,6 +20,9 @@ from accounts.errors import ApiKeyExists, ApiKeyUserNotMember, EnvironmentNotOfO
 from accounts.models import ApiKey, Environment, Membership, Organization, User
 from accounts.permissions.roles import Permission
 from accounts.selectors import LAST_USED_PRECISION
+from maestro.core import sql
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,15 @@ def revoke_api_key(*, key_id: UUID) -> bool:
 
 
 def record_key_use(*, actor: Actor) -> None:
-    """Remember when the actor's API key was used last, to the minute."""
-    if actor.api_key_id is not None:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - LAST_USED_PRECISION)
+    """Remember when the actor's API key was used last, to the minute, unless the database is read-only for a while:
+    then what only reads goes on.
+    """
+    if actor.api_key_id is None:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - LAST_USED_PRECISION)
+    try:
         ApiKey.objects.filter(stale, id=actor.api_key_id).update(last_used_at=Now())
+    except InternalError as error:
+        if not sql.is_unavailable(error):
+            raise
+        logger.warning("The last use of an API key was not recorded: %s", error)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
+from django import db
 from django.conf import settings
 from django.db import connection as django_connection
 from psycopg.rows import BaseRowFactory
@@ -28,14 +29,6 @@ Result = TypeVar("Result")
 
 # What the database says while it is away, or read-only during a fail-over: the same work may be done later.
 UNAVAILABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
-
-# A network that swallows packets must not hang a worker for longer than its lease.
-_NETWORK: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "tcp_user_timeout": 10_000,
-}
 
 # A connection keeps its plans. Those it makes while the tables are nearly empty read whole tables, and it would read
 # them whole until the server has analysed them, which takes it a minute or more.
@@ -120,6 +113,15 @@ def with_engine_connection(work: Callable[[Connection], Result]) -> Result:
     raise AssertionError("unreachable")
 
 
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database, or a connection to it, cannot be had at the moment: the same work may be done later.
+
+    Knows psycopg's own errors, its pool's, and Django's around them.
+    """
+    own = error.__cause__ if isinstance(error, db.Error) else error
+    return isinstance(error, db.OperationalError | db.InterfaceError) or isinstance(own, UNAVAILABLE)
+
+
 def is_victim(error: BaseException) -> bool:
     """Tell whether the server ended a transaction for another's sake (class 40: deadlock, serialization).
 
@@ -132,6 +134,6 @@ def is_victim(error: BaseException) -> bool:
 def _connect() -> Connection:
     given = settings.DATABASES["default"]
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    parameters = {names[key]: given[key] for key in names if given.get(key)}
+    parameters: dict[str, Any] = {names[key]: given[key] for key in names if given.get(key)}
     options = {key: value for key, value in given["OPTIONS"].items() if key != "pool"}
-    return psycopg.connect(**(_NETWORK | options | parameters), autocommit=True)
+    return psycopg.connect(**(options | parameters), autocommit=True)

@@ -1,11 +1,13 @@
 """The whole product, started as a user would start it; tests drive it from outside."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,24 +57,34 @@ def outside_environment() -> dict[str, str]:
     }
 
 
+@contextlib.contextmanager
+def running_stack(directory: Path) -> Iterator[Stack]:
+    """Run `maestro up` with its home in a directory."""
+    home = directory / "a home"
+    # As root, PostgreSQL runs as another user; the suite's directories are closed to it otherwise.
+    for above in (directory, *directory.parents[:2]):
+        above.chmod(0o711)
+    port, flower_port = find_free(2)
+    command = [str(MAESTRO), "up", "--home", str(home), "--port", str(port), "--flower-port", str(flower_port)]
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=outside_environment())
+    try:
+        deadline = time.monotonic() + 90
+        while b"Maestro is ready" not in log.read_bytes():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The stack did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        record = json.loads((home / "state.json").read_text())
+        key = (home / "api-key").read_text().strip()
+        yield Stack(home=home, url=record["urls"]["api"], flower_url=record["urls"]["flower"], key=key)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """One stack for every test that only uses it."""
-    home = tmp_path_factory.mktemp("stack") / "a home"
-    for directory in (home.parent, *home.parent.parents[:2]):
-        directory.chmod(0o711)
-    port, flower_port = find_free(2)
-    command = [str(MAESTRO), "up", "--home", str(home), "--port", str(port), "--flower-port", str(flower_port)]
-    log = home.parent / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=outside_environment())
-    deadline = time.monotonic() + 90
-    while b"Maestro is ready" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"The stack did not start:\n{log.read_text()}")
-        time.sleep(0.1)
-    record = json.loads((home / "state.json").read_text())
-    key = (home / "api-key").read_text().strip()
-    yield Stack(home=home, url=record["urls"]["api"], flower_url=record["urls"]["flower"], key=key)
-    process.send_signal(signal.SIGTERM)
-    process.wait(60)
+    with running_stack(tmp_path_factory.mktemp("stack")) as started:
+        yield started

@@ -1,8 +1,12 @@
-"""The engine's own connection: its plans are made anew while the tables grow."""
+"""Connections: the engine's own makes its plans anew while the tables grow, a request's gives up on a silent server."""
 
+import os
+
+import psycopg
 import pytest
 
-from maestro.core import sql
+from maestro.core import bounded_connection, sql
+from maestro.core.bounded_connection import BoundedConnection
 from maestro.core.sql import PLANS_DISCARDED_AT_USES
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -31,3 +35,13 @@ def test_plans_made_while_a_table_was_nearly_empty_are_not_kept():
 def index_scans(connection):
     connection.execute("SELECT pg_stat_force_next_flush()")
     return connection.execute("SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'planned'").fetchone()[0]
+
+
+def test_connection_of_a_request_gives_up_on_a_server_that_does_not_answer_and_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(bounded_connection, "STATEMENT_SECONDS", 0.2)
+    connection = BoundedConnection.connect(os.environ["DATABASE_URL"], autocommit=True)
+
+    with pytest.raises(psycopg.OperationalError, match="did not answer"):
+        connection.execute("SELECT pg_sleep(60)")
+
+    assert connection.closed

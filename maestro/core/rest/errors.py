@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django import db
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
@@ -41,7 +40,7 @@ _STATUSES: Mapping[Category, HTTPStatus] = {
 def answer_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Answer an error raised in a REST view; None leaves an unexpected one to Django, which logs it."""
     request = context["request"]
-    if _is_database_away(error):
+    if sql.is_unavailable(error):
         logger.warning("The database is not available: %s", error)
         error = DatabaseUnavailable()
     if isinstance(error, MaestroError):
@@ -98,10 +97,12 @@ def answer_server_error(request: HttpRequest) -> JsonResponse:
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
 
 
-def _is_database_away(error: Exception) -> bool:
-    """Tell whether the database, or a connection of the pool to it, cannot be had: the same call may do later."""
-    own = error.__cause__ if isinstance(error, db.Error) else error
-    return isinstance(error, db.OperationalError | db.InterfaceError) or isinstance(own, sql.UNAVAILABLE)
+def answer_database_away(request: HttpRequest) -> JsonResponse:
+    """Answer a request outside of REST views that found the database away."""
+    error = DatabaseUnavailable()
+    response = _answer(request, _STATUSES[error.category], error.code, error.message)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def _answer(request: HttpRequest, status: HTTPStatus, code: str, detail: str) -> JsonResponse:

@@ -39,6 +39,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "maestro.core.database_away.DatabaseAwayMiddleware",
 ]
 
 ROOT_URLCONF = "maestro.urls"

@@ -1,0 +1,177 @@
+"""The servers fail below a running stack: results are kept, questions answered, and work goes on by itself."""
+
+import json
+import os
+import signal
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import psycopg
+import pytest
+import requests
+
+from maestro.embedded import postgres
+from maestro.embedded.home import Home, load_or_create_secrets
+from maestro.embedded.ports import HOST
+from tests.acceptance.conftest import running_stack
+
+# A restart of a server and the pause of five seconds between two tries of a worker, on a busy machine.
+RECOVERY_SECONDS = 60
+# What a request waits for at most: a connection, then the answer to a statement.
+ANSWER_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def hurt(tmp_path_factory):
+    """A stack whose servers the tests of this module hurt."""
+    with running_stack(tmp_path_factory.mktemp("hurt")) as started:
+        yield started
+
+
+@pytest.fixture
+def programs(hurt):
+    """The processes of the stack's own programs, which every outage must leave alone."""
+    before = {name: pid_of(hurt, name) for name in ("api", "worker", "beat")}
+    yield
+    assert {name: pid_of(hurt, name) for name in before} == before
+
+
+def pid_of(stack, name):
+    record = json.loads((stack.home / "state.json").read_text())
+    return next(each["pid"] for each in record["processes"] if each["name"] == name)
+
+
+def wait_until(holds, seconds=RECOVERY_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Held:
+    """A run with tasks that end when the test says so, and one that follows."""
+
+    def __init__(self, stack, directory):
+        self._stack, self._go = stack, directory / f"go-{uuid.uuid4().hex}"
+        tasks = {
+            key: {"uses": "shell", "with": {"command": f"while [ ! -e {self._go} ]; do sleep 0.1; done; echo {key}"}}
+            for key in ("left", "right")
+        }
+        tasks["end"] = {"needs": ["left", "right"], "uses": "noop"}
+        name = f"held-{uuid.uuid4().hex[:12]}"
+        made = stack.request(
+            "POST", "/workflows", json={"definition": {"schema_version": 1, "name": name, "tasks": tasks}}
+        )
+        assert made.status_code == 201, made.text
+        started = stack.request("POST", f"/workflows/{name}/runs", json={})
+        assert started.status_code == 201, started.text
+        self.id = started.json()["id"]
+        wait_until(lambda: self.statuses("running") == 2)
+        # A claim commits asynchronously: what the server has not yet written out, a crash of it takes back.
+        time.sleep(1)
+
+    def tasks(self):
+        """The tasks as the API has them; none while it is without its database."""
+        answer = self._stack.request("GET", f"/workflow-runs/{self.id}/task-executions")
+        return answer.json()["results"] if answer.status_code == 200 else []
+
+    def statuses(self, status):
+        return sum(task["status"] == status for task in self.tasks())
+
+    def let_go(self):
+        """Let the tasks end, and wait until their commands have."""
+        self._go.touch()
+        wait_until(lambda: not any(str(self._go) in argument for argument in self._arguments()))
+
+    def _arguments(self):
+        return [
+            argument
+            for child in psutil.Process(pid_of(self._stack, "worker")).children(recursive=True)
+            for argument in child.cmdline()
+        ]
+
+    def ends_at_its_first_attempts(self):
+        wait_until(lambda: self.statuses("succeeded") == 3)
+        return [task["attempt"] for task in self.tasks()] == [1, 1, 1]
+
+
+def look_at_admin(stack):
+    headers, cookies = {"Accept": "text/html"}, {"maestro_session": "x" * 32}
+    return requests.get(f"{stack.url}/admin/", headers=headers, cookies=cookies, timeout=30)
+
+
+def of_postgres(stack):
+    server = psutil.Process(pid_of(stack, "postgres"))
+    return [server, *server.children(recursive=True)]
+
+
+@pytest.fixture
+def superuser(hurt):
+    secrets = load_or_create_secrets(Home(hurt.home))
+    port = json.loads((hurt.home / "state.json").read_text())["ports"]["postgres"]
+    with psycopg.connect(
+        host=HOST,
+        port=port,
+        user=postgres.SUPERUSER,
+        dbname="maestro",
+        autocommit=True,
+        password=secrets.postgres_password.get_secret_value(),
+    ) as connection:
+        yield connection
+
+
+@pytest.mark.usefixtures("programs")
+def test_results_computed_while_the_database_hangs_and_then_dies_are_written_when_it_is_back(hurt, tmp_path):
+    held = Held(hurt, tmp_path)
+    stopped = of_postgres(hurt)
+    for process in stopped:
+        process.suspend()
+
+    held.let_go()
+    asked_at = time.monotonic()
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(hurt.request, "GET", "/workflows")
+        looked = threads.submit(look_at_admin, hurt)
+        answer, page = asked.result(), looked.result()
+    waited = time.monotonic() - asked_at
+    for process in reversed(stopped):
+        process.kill()
+
+    assert held.ends_at_its_first_attempts()
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (page.status_code, page.headers["Retry-After"]) == (503, answer.headers["Retry-After"])
+    assert "<h1>The database is not available" in page.text
+    assert waited < ANSWER_SECONDS
+
+
+@pytest.mark.usefixtures("programs")
+def test_first_requests_after_a_restart_of_the_database_are_answered(hurt):
+    for _ in range(3):
+        hurt.request("GET", "/workflows")
+    before = pid_of(hurt, "postgres")
+
+    os.kill(before, signal.SIGINT)
+    wait_until(lambda: pid_of(hurt, "postgres") not in (before, None))
+
+    assert [hurt.request("GET", "/workflows").status_code for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.usefixtures("programs")
+def test_database_that_is_read_only_for_a_while_is_read_and_keeps_what_ended_meanwhile(hurt, superuser, tmp_path):
+    held = Held(hurt, tmp_path)
+    superuser.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    superuser.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: superuser.execute("SHOW transaction_read_only").fetchone() == ("on",))
+
+    held.let_go()
+    read = hurt.request("GET", f"/workflow-runs/{held.id}")
+    cancelled = hurt.request("POST", f"/workflow-runs/{held.id}/cancel")
+    superuser.execute("ALTER SYSTEM RESET default_transaction_read_only")
+    superuser.execute("SELECT pg_reload_conf()")
+
+    assert held.ends_at_its_first_attempts()
+    assert (read.status_code, read.json()["status"]) == (200, "running")
+    assert (cancelled.status_code, cancelled.json()["code"]) == (503, "unavailable")
