@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 2.0
 # A worker whose heartbeat is older is given up.
 LEASE = datetime.timedelta(seconds=15)
+# A worker that was given up wrongly lists what it holds under its new incarnation within two heartbeats.
+RELIST = datetime.timedelta(seconds=3 * HEARTBEAT_SECONDS)
 # A look at the leases this long after the one before begins a new watch: workers may have been kept from renewing.
 GAP_SECONDS = LEASE.total_seconds() / 2
 # How long a watch must last before it gives anybody up: workers renew within two heartbeats.
@@ -39,9 +41,11 @@ _END = """
 UPDATE executor_workers SET lost_at = clock_timestamp(), has_stopped = true, held = '{}'
 WHERE id = %(id)s AND lost_at IS NULL
 """
+# A heartbeat in the future is of before the clock was set back.
 _FIND_SILENT = """
-SELECT id, heartbeat_at FROM executor_workers
-WHERE lost_at IS NULL AND heartbeat_at < clock_timestamp() - %(lease)s
+SELECT clock.now, w.id, w.heartbeat_at
+FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN executor_workers w
+     ON w.lost_at IS NULL AND w.heartbeat_at NOT BETWEEN clock.now - %(lease)s AND clock.now + %(lease)s
 """
 _GIVE_UP = """
 UPDATE executor_workers w SET lost_at = clock_timestamp()
@@ -80,23 +84,29 @@ def end_lease(connection: sql.Connection, *, worker_id: UUID) -> None:
 class LeaseWatch:
     """Gives up silent workers, once it has itself been watching for a while.
 
-    Nobody can renew a lease while the database is away or stands still. So whoever looks right after that sees old
-    heartbeats of workers that are well; it gives them the time to renew before it judges.
+    Nobody can renew a lease while the database is away or stands still, or while the whole machine sleeps. So whoever
+    looks right after that, or after the database's clock was set, sees old heartbeats of workers that are well; it
+    gives them the time to renew before it judges.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since = self._looked_at = -math.inf
+        self._database_looked_at: datetime.datetime | None = None
 
     def give_up_silent_workers(self, connection: sql.Connection) -> list[str]:
         """Mark the workers lost whose heartbeat is too old; return their names."""
         asked_at = self._clock()
         with sql.cursor(connection, tuple_row) as cursor:
-            silent = cursor.execute(_FIND_SILENT, {"lease": LEASE}).fetchall()
+            rows = cursor.execute(_FIND_SILENT, {"lease": LEASE}).fetchall()
         answered_at = self._clock()
-        if max(asked_at - self._looked_at, answered_at - asked_at) > GAP_SECONDS:
+        database_at = rows[0][0]
+        silent = [row[1:] for row in rows if row[1] is not None]
+        passed = answered_at - self._looked_at
+        passed_there = (database_at - (self._database_looked_at or database_at)).total_seconds()
+        if max(asked_at - self._looked_at, answered_at - asked_at, abs(passed_there - passed)) > GAP_SECONDS:
             self._since = answered_at
-        self._looked_at = answered_at
+        self._looked_at, self._database_looked_at = answered_at, database_at
         if not silent or answered_at - self._since < WATCH_SECONDS:
             return []
         ids, heartbeats = zip(*silent, strict=True)

@@ -18,6 +18,23 @@ class Clock:
 
 
 @pytest.fixture
+def jump(connection):
+    """Sets the clock of the server, as this connection reads it."""
+    for statement in (
+        "CREATE SCHEMA jumped",
+        "SET search_path = jumped, pg_catalog, public",
+        "SET jumped.by = '0'",
+        """
+        CREATE FUNCTION jumped.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+        AS $$ SELECT pg_catalog.clock_timestamp() + current_setting('jumped.by')::interval $$
+        """,
+    ):
+        connection.execute(statement)
+    yield lambda by: connection.execute("SELECT set_config('jumped.by', %s, false)", (by,))
+    connection.execute("DROP SCHEMA jumped CASCADE")
+
+
+@pytest.fixture
 def clock():
     return Clock()
 
@@ -77,6 +94,23 @@ def test_worker_is_not_given_up_when_the_database_stood_still(watch, clock, conn
     monkeypatch.setattr(lease.sql, "cursor", stand_still)
 
     assert watch.give_up_silent_workers(connection) == []
+
+
+@pytest.mark.parametrize("by", ["3 hours", "-3 hours"])
+def test_worker_is_not_given_up_when_the_databases_clock_has_jumped(watch, clock, connection, worker_row, jump, by):
+    """Or when the whole machine has slept, of which no monotonic clock tells."""
+    look_for(watch, clock, connection, 60)
+
+    jump(by)
+
+    assert watch.give_up_silent_workers(connection) == []
+
+
+def test_worker_that_does_not_renew_after_the_databases_clock_went_back_is_given_up(watch, clock, connection, silent):
+    ahead = "UPDATE executor_workers SET heartbeat_at = clock_timestamp() + interval '3 hours' WHERE id = %s"
+    connection.execute(ahead, (silent,))
+
+    assert look_for(watch, clock, connection, WATCH_SECONDS + 6) == ["silent"]
 
 
 def test_worker_that_renews_while_it_is_being_given_up_stays(watch, clock, connection, other, silent):
