@@ -57,6 +57,46 @@ def test_stop_of_a_worker_gives_back_what_it_ran_and_is_no_failure(actor, connec
     assert [attempt.error_code for attempt in row(run, "a").attempts.all()] == ["worker_stopped"]
 
 
+@pytest.fixture
+def resumed(actor, connection, worker_row):
+    """A run whose task `a` was claimed by a process of a worker that had been given up, and did not know it yet."""
+    run = start_run(actor, {"a": ""})
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row, message_id="m"), uuid4())
+    return run
+
+
+def age(connection, run):
+    """Move a claim, and the lease that ended before it, a minute into the past."""
+    of_claim = "id = (SELECT claim_worker_id FROM task_executions WHERE run_id = %s)"
+    moved = "held_at = held_at - interval '1 minute', lost_at = lost_at - interval '1 minute'"
+    connection.execute(f"UPDATE executor_workers SET {moved} WHERE {of_claim}", (run.id,))
+    connection.execute(
+        "UPDATE task_executions SET started_at = started_at - interval '1 minute' WHERE run_id = %s", (run.id,)
+    )
+
+
+def test_attempt_a_worker_began_after_it_was_given_up_is_its_own_under_its_new_lease(connection, resumed):
+    leases.take_back_lost(connection)
+    while_it_may_be_listed = statuses(resumed.id)["a"]
+    alive = lease.register_worker(connection, name="test", pid=1, concurrency=1, queues=["maestro"])
+    lease.renew_lease(connection, worker_id=alive, list_held=lambda: ["m"])
+    age(connection, resumed)
+
+    leases.take_back_lost(connection)
+    lease.end_lease(connection, worker_id=alive)
+
+    assert (while_it_may_be_listed, statuses(resumed.id)["a"]) == ("running", "running")
+
+
+def test_attempt_a_worker_began_after_it_was_given_up_is_lost_with_it(connection, resumed):
+    age(connection, resumed)
+
+    leases.take_back_lost(connection)
+
+    assert statuses(resumed.id)["a"] == "queued (worker_lost)"
+
+
 def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())

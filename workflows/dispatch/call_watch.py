@@ -12,7 +12,7 @@ from typing import Any
 from psycopg.rows import dict_row, scalar_row
 
 from executors.base import TaskResult
-from executors.pools.lease import HEARTBEAT_SECONDS
+from executors.pools.lease import RELIST
 from maestro.core import sql
 from workflows.dispatch import broker, celery_calls, each, leases, settle
 from workflows.dispatch.broker import BrokerAway
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 FIRST_LOOK = datetime.timedelta(seconds=5)
 LONGEST_LOOK = datetime.timedelta(minutes=5)
 MAX_PER_LOOK = 200
-# A worker that was given up wrongly lists what it holds under its new incarnation within two heartbeats.
-GRACE = datetime.timedelta(seconds=3 * HEARTBEAT_SECONDS)
 
 # Rows that somebody else has locked are being settled, cancelled, or looked at by another beat. The next look is set
 # before this one, so that no two beats ask the same. The clock is read by a query of its own, so that the index on
@@ -97,7 +95,7 @@ def _find_abandoned(connection: sql.Connection, calls: Mapping[CallRef, Mapping[
     parameters = {
         "ids": [ref.celery_id for ref in calls],
         "since": [row["started_at"] for row in calls.values()],
-        "grace": GRACE,
+        "grace": RELIST,
     }
     with sql.cursor(connection, scalar_row) as cursor:
         return set(cursor.execute(_ABANDONED, parameters).fetchall())

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from psycopg.rows import dict_row
 
+from executors.pools.lease import RELIST
 from maestro.core import sql
 from workflows.dispatch import advance, each, publish
 from workflows.dispatch.publish import Ready, RunRef
@@ -24,12 +25,17 @@ MAX_PER_SWEEP = 1000
 
 # Guard, re-checked under the row lock: still running under the claim that was judged. Lost is a claim whose worker was
 # given up, or has looked up what it holds after the claim and does not hold its message any more: its child died, or
-# could never write its end. What a worker ran that was told to stop goes back too, but that is nobody's failure.
+# could never write its end. What a worker ran that was told to stop goes back too, but that is nobody's failure. A
+# worker that was given up but lives, because it or its network stood still, may claim before it learns of it: that
+# claim is its own while a new incarnation lists the message.
 _LOST_WITH_WORKER = """
     SELECT t.id, t.claim_token, coalesce(w.has_stopped, false) AS has_stopped
     FROM task_executions t LEFT JOIN executor_workers w ON w.id = t.claim_worker_id
     WHERE t.status = 'running' AND t.claim_worker_id IS NOT NULL
-      AND (w.id IS NULL OR w.lost_at IS NOT NULL
+      AND (w.id IS NULL OR t.started_at <= w.lost_at
+           OR (w.lost_at IS NOT NULL AND t.started_at < clock_timestamp() - %(relist)s AND NOT EXISTS (
+               SELECT FROM executor_workers o WHERE o.lost_at IS NULL AND t.claim_message = ANY (o.held)
+           ))
            OR (w.held_at > t.started_at AND NOT t.claim_message = ANY (w.held)))
     LIMIT %(limit)s
 """
@@ -138,7 +144,12 @@ def take_back_of_process(
 
 def take_back_lost(connection: sql.Connection) -> int:
     """Requeue what lost workers and dead children held. Returns how many attempts."""
-    parameters = {"limit": MAX_PER_SWEEP, "code": Reason.WORKER_LOST, "cause": "The worker was lost while it ran"}
+    parameters = {
+        "limit": MAX_PER_SWEEP,
+        "relist": RELIST,
+        "code": Reason.WORKER_LOST,
+        "cause": "The worker was lost while it ran",
+    }
     rows = _take_back(connection, _TAKE_BACK_OF_WORKERS, parameters)
     for row in rows:
         logger.warning("Took back task %s of run %s, whose worker is gone", row["task_key"], row["run_id"])
