@@ -62,7 +62,7 @@ class _Turn:
     prune: Prune
     """Does a batch of at most so many rows."""
     rows: int = MOST_ROWS
-    """Rows of the next batch; fewer after one that took too long."""
+    """Rows of a batch; fewer once one took too long."""
 
 
 class Pruning:
@@ -73,6 +73,7 @@ class Pruning:
         self._turns: deque[_Turn] = deque()
         self._look_due_at = -math.inf
         self._looked_up_to = _FIRST_ID
+        self._deleted = 0
 
     def prune(self, connection: sql.Connection) -> int:
         """Prune until nothing is old or the budget is used up. Returns how many rows."""
@@ -82,6 +83,10 @@ class Pruning:
         deleted = 0
         while self._turns and self._clock() - started_at < BUDGET_SECONDS:
             deleted += self._take_turn(connection, self._turns.popleft())
+        self._deleted += deleted
+        if self._deleted and not self._turns:
+            logger.info("Pruned %d rows of what is no longer kept", self._deleted)
+            self._deleted = 0
         return deleted
 
     def _look(self, connection: sql.Connection) -> None:
@@ -108,7 +113,7 @@ class Pruning:
                 logger.warning("Pruning one row took too long (%s): left for later", turn.name)
             return 0
         if batch.has_more:
-            self._turns.append(replace(turn, rows=min(2 * turn.rows, MOST_ROWS)))
+            self._turns.append(turn)
         return batch.deleted
 
 

@@ -124,19 +124,13 @@ def test_more_organizations_than_one_look_sees_are_looked_at_one_tick_after_the_
     assert len(world.looks) == 3
 
 
-def test_batch_that_takes_too_long_is_tried_again_with_half_the_rows(world: World) -> None:
+def test_batch_that_takes_too_long_is_followed_by_smaller_ones(world: World) -> None:
     world.old, world.batch_seconds = {ORGANIZATION: 3}, 0
     world.failures = [psycopg.errors.QueryCanceled(), psycopg.errors.QueryCanceled()]
 
     Pruning(world.clock).prune(CONNECTION)
 
-    assert [rows for _, rows in world.batches] == [
-        MOST_ROWS,
-        MOST_ROWS // 2,
-        MOST_ROWS // 4,
-        MOST_ROWS // 2,
-        MOST_ROWS,
-    ]
+    assert [rows for _, rows in world.batches] == [MOST_ROWS, MOST_ROWS // 2, *[MOST_ROWS // 4] * 3]
 
 
 def test_single_row_that_takes_too_long_is_left_until_the_next_look(world: World) -> None:
