@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "status": Entry("Stack", "maestro.cli.stack:status", "Show what runs, and where."),
     "open": Entry("Stack", "maestro.cli.opening:open_command", "Print the addresses of its pages."),
     "exec": Entry("Stack", "maestro.cli.executing:exec_command", "Run a program as one of the stack's own."),
+    "chaos": Entry("Stack", "maestro.cli.chaos:chaos_command", "Break a stack of its own on purpose, and check it."),
     "validate": Entry("Workflows", "maestro.cli.workflows:validate_command", "Check a definition file."),
     "apply": Entry("Workflows", "maestro.cli.workflows:apply_command", "Make a definition file the active version."),
     "workflows": Entry("Workflows", "maestro.cli.workflows:workflows_command", "List the workflows."),

@@ -1,0 +1,245 @@
+"""A campaign: many random runs on a stack of their own, faults while they go on, then the judgement."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+import redis
+
+from maestro.chaos import effects, evidence, faults, graphs, invariants, schedule
+from maestro.chaos.expected import ExpectedRun, interpret
+from maestro.chaos.faults import Ground, Pauses
+from maestro.chaos.findings import Findings, Plan
+from maestro.chaos.rows import Leftovers
+from maestro.chaos.schedule import Injected
+from maestro.chaos.scratch import ScratchStack
+from maestro.client import Client, ClientError
+
+WORKERS = 2
+MOST_OPEN = 12
+"""Runs that go on at a time."""
+LONGEST_PAUSE_BETWEEN_STARTS = 0.4
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 0.3
+LAST_FAULTS_SECONDS = 3.0
+"""For so long after the last start faults go on."""
+RECOVERY_SECONDS = 120.0
+"""After the last fault all runs must end within this: recovery looks at every run once a minute."""
+DRAIN_SECONDS = 30.0
+"""After the last end the queues must be empty within this."""
+STALL_SECONDS = 180.0
+"""When no run was started and none has ended for so long, no more are started."""
+UNAVAILABLE = (psycopg.OperationalError, redis.RedisError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a campaign is."""
+
+    phase: str
+    """What is being done."""
+    started: int = 0
+    """Runs that were started."""
+    ended: int = 0
+    """Runs that have ended."""
+    faults: int = 0
+    """Faults that have happened."""
+    last_fault: Injected | None = None
+    """The latest of them."""
+
+
+Observe = Callable[[Progress], None]
+
+
+def run_campaign(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
+    """Run a campaign on a stack that is ready. Raises ClientError where the API refuses what it must take."""
+    observe(Progress(phase="applying definitions"))
+    drawn = {graphs.workflow_name(number): graphs.draw_graph(plan.seed, number) for number in range(plan.runs)}
+    with stack.client() as client, contextlib.closing(stack.broker()) as broker:
+        for name, graph in drawn.items():
+            client.workflows.apply(graphs.as_definition(graph, name))
+        began_at = time.time()
+        injector = _Injector(stack, broker, plan)
+        with injector:
+            starts = _Starts(stack, client, plan, injector, observe)
+            starts.run()
+            injector.go_on(LAST_FAULTS_SECONDS)
+        quiet_at = max([time.time(), *(fault.at for fault in injector.injected)])
+        starts.wait_for_ends(quiet_at + RECOVERY_SECONDS)
+        ended_at = time.time()
+        leftovers = _read_leftovers(stack, broker)
+    expected = {name: interpret(graph) for name, graph in drawn.items()}
+    return _judge(
+        stack,
+        plan,
+        expected=expected,
+        acknowledged=starts.acknowledged,
+        injected=tuple(injector.injected),
+        leftovers=leftovers,
+        began_at=began_at,
+        quiet_at=quiet_at,
+        seconds=ended_at - began_at,
+    )
+
+
+class _Injector:
+    """Does what the schedule says, in a thread of its own."""
+
+    def __init__(self, stack: ScratchStack, broker: redis.Redis, plan: Plan) -> None:
+        self.injected: list[Injected] = []
+        self._plan = plan
+        self._ground = Ground(stack=stack, broker=broker, pauses=Pauses())
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
+
+    def __enter__(self) -> _Injector:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._ground.pauses.resume_all()
+        self._thread.join()
+        # A pause that began in between.
+        self._ground.pauses.resume_all()
+
+    def go_on(self, seconds: float) -> None:
+        """Let faults happen for a while longer."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        began_at = time.monotonic()
+        for planned in schedule.draw_faults(self._plan.seed, self._plan.kinds):
+            if self._stopped.wait(max(0.0, began_at + planned.after_seconds - time.monotonic())):
+                return
+            injected = faults.inject(self._ground, planned, self._plan.seed)
+            if injected is not None:
+                self.injected.append(injected)
+
+
+class _Starts:
+    """Starts the runs of a campaign and watches them end."""
+
+    def __init__(self, stack: ScratchStack, client: Client, plan: Plan, injector: _Injector, observe: Observe) -> None:
+        self.acknowledged: dict[str, str] = {}
+        self._stack = stack
+        self._client = client
+        self._plan = plan
+        self._injector = injector
+        self._observe = observe
+        self._known = self._ended = 0
+        self._progressed_at = time.monotonic()
+
+    def run(self) -> None:
+        """Start every run at a random time, while not too many are open; give up when nothing goes on any more."""
+        chance = random.Random(f"{self._plan.seed}/starts")
+        for number in range(self._plan.runs):
+            time.sleep(chance.uniform(0, LONGEST_PAUSE_BETWEEN_STARTS))
+            self._look("running")
+            while self._known - self._ended >= MOST_OPEN and not self._is_stalled:
+                time.sleep(POLL_SECONDS)
+                self._look("running")
+            self._start(graphs.workflow_name(number))
+            if self._is_stalled:
+                return
+
+    def wait_for_ends(self, deadline: float) -> None:
+        """Wait until every run has ended, or the time is over."""
+        self._look("waiting for the last runs")
+        while self._ended < self._known and time.time() < deadline:
+            time.sleep(POLL_SECONDS)
+            self._look("waiting for the last runs")
+
+    def _start(self, name: str) -> None:
+        """Start a run; again while the API cannot. What it started without being able to say so is judged too."""
+        inputs = {"effects": str(self._stack.effects_file)}
+        while not self._is_stalled:
+            try:
+                self.acknowledged[self._client.workflows.start_run(name, inputs=inputs).id] = name
+            except ClientError:
+                time.sleep(RETRY_SECONDS)
+                self._look("running")
+            else:
+                self._known += 1
+                return
+
+    @property
+    def _is_stalled(self) -> bool:
+        return time.monotonic() - self._progressed_at > STALL_SECONDS
+
+    def _look(self, phase: str) -> None:
+        before = (self._known, self._ended)
+        with contextlib.suppress(psycopg.OperationalError):
+            self._known, self._ended = evidence.count_runs(self._stack.database_url)
+        if before != (self._known, self._ended):
+            self._progressed_at = time.monotonic()
+        injected = self._injector.injected
+        self._observe(
+            Progress(
+                phase=phase,
+                started=len(self.acknowledged),
+                ended=self._ended,
+                faults=len(injected),
+                last_fault=injected[-1] if injected else None,
+            )
+        )
+
+
+def _read_leftovers(stack: ScratchStack, broker: redis.Redis) -> Leftovers:
+    """Look until nothing is left, or the time is over."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while True:
+        try:
+            leftovers = evidence.read_leftovers(stack.database_url, broker)
+        except UNAVAILABLE:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if leftovers.is_empty or time.monotonic() > deadline:
+                return leftovers
+        time.sleep(POLL_SECONDS)
+
+
+def _judge(
+    stack: ScratchStack,
+    plan: Plan,
+    *,
+    expected: Mapping[str, ExpectedRun],
+    acknowledged: Mapping[str, str],
+    injected: tuple[Injected, ...],
+    leftovers: Leftovers,
+    began_at: float,
+    quiet_at: float,
+    seconds: float,
+) -> Findings:
+    runs = evidence.read_runs(stack.database_url)
+    done = effects.read(stack.effects_file)
+    verdict = invariants.judge(
+        runs=runs,
+        wanted=plan.runs,
+        expected=expected,
+        acknowledged=acknowledged,
+        effects=done,
+        crashes=[fault.at for fault in injected if fault.forgets_commits],
+        leftovers=leftovers,
+    )
+    broken = dict.fromkeys(found.run_id for found in verdict.breaks if found.run_id)
+    return Findings(
+        plan=plan,
+        runs=runs,
+        expected=expected,
+        effects=done,
+        faults=injected,
+        leftovers=leftovers,
+        verdict=verdict,
+        lines={run_id: evidence.read_lines(stack.database_url, run_id) for run_id in broken},
+        began_at=began_at,
+        quiet_at=quiet_at,
+        seconds=seconds,
+    )

@@ -1,0 +1,88 @@
+"""Reads what a campaign left in the database and the broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import redis
+from psycopg.rows import dict_row
+
+from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RunRow, TaskRow
+
+CONNECT_SECONDS = 5
+# Lists of the broker that are no queues of tasks: answers to remote control, and Celery's own bookkeeping.
+_NO_QUEUES = ("_kombu", "unacked")
+
+_RUNS = """
+SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.finished_at
+FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
+ORDER BY r.created_at, r.id
+"""
+_TASKS = """
+SELECT id, run_id::text, task_key, status, reason, attempt, output, error_code, error_message, worker, queued_at,
+       started_at, finished_at
+FROM task_executions ORDER BY position, id
+"""
+_ATTEMPTS = """
+SELECT task_execution_id, attempt, status, error_code, error_message, worker, started_at, finished_at
+FROM task_attempts ORDER BY task_execution_id, attempt
+"""
+_HOLDERS = "SELECT name FROM executor_workers WHERE lost_at IS NULL AND cardinality(held) > 0 ORDER BY name"
+_LINES = """
+SELECT task_key, attempt, stream, message, created_at FROM task_log_lines WHERE run_id = %s ORDER BY id
+"""
+_COUNTS = "SELECT count(*), count(finished_at) FROM workflow_runs"
+
+
+def read_runs(database_url: str) -> tuple[RunRow, ...]:
+    """Read every run with its tasks and attempts. Raises psycopg.OperationalError."""
+    with _connect(database_url) as connection:
+        runs = _rows(connection, _RUNS)
+        tasks = _rows(connection, _TASKS)
+        attempts = _rows(connection, _ATTEMPTS)
+    history: dict[int, list[AttemptRow]] = {}
+    for row in attempts:
+        history.setdefault(row.pop("task_execution_id"), []).append(AttemptRow(**row))
+    of_run: dict[str, list[TaskRow]] = {}
+    for row in tasks:
+        past = tuple(history.get(row.pop("id"), ()))
+        of_run.setdefault(row.pop("run_id"), []).append(TaskRow(**row, history=past))
+    return tuple(RunRow(**row, tasks=tuple(of_run.get(row["id"], ()))) for row in runs)
+
+
+def read_lines(database_url: str, run_id: str) -> tuple[LogLine, ...]:
+    """Read what the tasks of a run wrote. Raises psycopg.OperationalError."""
+    with _connect(database_url) as connection:
+        return tuple(LogLine(**row) for row in _rows(connection, _LINES, (run_id,)))
+
+
+def count_runs(database_url: str) -> tuple[int, int]:
+    """Return how many runs there are, and how many have ended. Raises psycopg.OperationalError."""
+    with _connect(database_url) as connection:
+        row = connection.execute(_COUNTS).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def read_leftovers(database_url: str, broker: redis.Redis) -> Leftovers:
+    """Look at what is left in the broker and held by workers. Raises psycopg.OperationalError, redis.RedisError."""
+    with _connect(database_url) as connection:
+        holders = tuple(row["name"] for row in _rows(connection, _HOLDERS))
+    queues = {}
+    for key in broker.scan_iter(_type="list"):
+        name = key.decode()
+        if not name.startswith(_NO_QUEUES) and "pidbox" not in name:
+            queues[name] = broker.llen(name)
+    return Leftovers(waiting_messages=queues, holding_workers=holders, unacknowledged=broker.hlen("unacked"))
+
+
+def _connect(database_url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    return psycopg.connect(database_url, connect_timeout=CONNECT_SECONDS, autocommit=True)
+
+
+def _rows(
+    connection: psycopg.Connection[tuple[Any, ...]], statement: str, parameters: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()

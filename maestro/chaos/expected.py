@@ -1,0 +1,82 @@
+"""What must come of a graph, whatever happens on the way: a sequential interpreter. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from maestro.chaos.graphs import VALUES, Condition, Graph, Task
+from workflows.definition.joins import Decision, End, decide_join
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+SKIPPED = "skipped"
+CONDITION = "condition"
+NO_VALUE = -1
+"""What a run's outputs say of a task without a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedTask:
+    """How a task must end."""
+
+    status: str
+    """`succeeded`, `failed` or `skipped`."""
+    reason: str = ""
+    """Why it is skipped."""
+    value: int | None = None
+    """What its output says; None without an output."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether its code runs."""
+        return self.status != SKIPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedRun:
+    """How a run must end."""
+
+    status: str
+    """`succeeded` or `failed`."""
+    tasks: Mapping[str, ExpectedTask]
+    """Task key → its end."""
+    outputs: Mapping[str, int] | None
+    """Its outputs; None when it failed."""
+
+
+def interpret(graph: Graph) -> ExpectedRun:
+    """Run the tasks one after the other; return how each and the run must end."""
+    tasks: dict[str, ExpectedTask] = {}
+    for key, task in graph.items():
+        tasks[key] = _end_of(task, tasks)
+    if any(task.status == FAILED for task in tasks.values()):
+        return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
+    needed = {need for task in graph.values() for need in task.needs}
+    values = {key: task.value for key, task in tasks.items() if key not in needed}
+    outputs = {key: NO_VALUE if value is None else value for key, value in values.items()}
+    return ExpectedRun(status=SUCCEEDED, tasks=tasks, outputs=outputs)
+
+
+def value_of(number: int, values: list[int]) -> int:
+    """Return the value of a task from its number and the values it was given."""
+    return (number + sum(values)) % VALUES
+
+
+def _end_of(task: Task, ended: Mapping[str, ExpectedTask]) -> ExpectedTask:
+    needs = [ended[need] for need in task.needs]
+    decision = decide_join(task.rule, [_as_need(need) for need in needs])
+    if decision is not Decision.RUN:
+        return ExpectedTask(status=SKIPPED, reason=str(decision))
+    values = [need.value or 0 for need in needs]
+    if task.condition is Condition.NEVER or (task.condition is Condition.EVEN and values[0] % 2 != 0):
+        return ExpectedTask(status=SKIPPED, reason=CONDITION)
+    if task.fails:
+        return ExpectedTask(status=FAILED)
+    return ExpectedTask(status=SUCCEEDED, value=value_of(task.number, values if task.reads_needs else []))
+
+
+def _as_need(task: ExpectedTask) -> End:
+    if task.status == SKIPPED:
+        return End.FAILED if task.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
+    return End(task.status)

@@ -1,0 +1,228 @@
+"""What is done to a running stack: one function a fault. When: `schedule`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import redis
+
+from maestro.chaos.schedule import FaultKind, Injected, PlannedFault
+from maestro.chaos.scratch import ScratchStack
+
+QUEUE = "maestro"
+UNACKED = "unacked"
+MOST_DUPLICATED = 20
+SHORTEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 20.0
+# How a backend of the database names itself in the process table, after the role and the database.
+BACKEND = "postgres: maestro"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """What a fault did."""
+
+    detail: str
+    """To whom, and how."""
+    lasts_seconds: float = 0.0
+    """For how long."""
+    messages: int = 0
+    """How many messages were copied."""
+    forgets_commits: bool = False
+    """Whether the database may have lost claims."""
+
+
+class Pauses:
+    """Processes that stand still, and will go on."""
+
+    def __init__(self) -> None:
+        self._timers: dict[psutil.Process, threading.Timer] = {}
+        self._lock = threading.Lock()
+
+    def pause(self, process: psutil.Process, seconds: float) -> None:
+        """Stop a process for a while. Raises psutil.NoSuchProcess."""
+        process.suspend()
+        timer = threading.Timer(seconds, self._resume, (process,))
+        timer.daemon = True
+        with self._lock:
+            self._timers[process] = timer
+        timer.start()
+
+    def resume_all(self) -> None:
+        """Let all of them go on now."""
+        with self._lock:
+            waiting = list(self._timers.items())
+        for process, timer in waiting:
+            timer.cancel()
+            self._resume(process)
+
+    def _resume(self, process: psutil.Process) -> None:
+        with self._lock:
+            self._timers.pop(process, None)
+        try:
+            process.resume()
+        except psutil.NoSuchProcess:
+            return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What faults are done to."""
+
+    stack: ScratchStack
+    """The stack."""
+    broker: redis.Redis
+    """A client of its broker."""
+    pauses: Pauses
+    """Its processes that stand still."""
+
+
+def inject(ground: Ground, planned: PlannedFault, seed: int) -> Injected | None:
+    """Do a fault; return it, or None where there was nothing to hit just now."""
+    at = time.time()
+    try:
+        blow = _FAULTS[planned.kind](ground, planned.chance(seed))
+    except (psutil.NoSuchProcess, ProcessLookupError, redis.RedisError):
+        # It ended a moment ago, or the broker is away because of the fault before.
+        return None
+    if blow is None:
+        return None
+    return Injected(
+        kind=planned.kind,
+        detail=blow.detail,
+        at=at,
+        until=time.time() + blow.lasts_seconds,
+        messages=blow.messages,
+        forgets_commits=blow.forgets_commits,
+    )
+
+
+def _kill_worker(ground: Ground, chance: random.Random) -> Blow | None:
+    workers = ground.stack.processes("worker")
+    whole_group = chance.random() < 0.5
+    if not workers:
+        return None
+    victim = chance.choice(workers)
+    if whole_group:
+        os.killpg(victim.pid, signal.SIGKILL)
+    else:
+        victim.kill()
+    return Blow(detail=f"worker, pid {victim.pid}{' and its children' if whole_group else ''}")
+
+
+def _kill_child(ground: Ground, chance: random.Random) -> Blow | None:
+    children = [child for worker in ground.stack.processes("worker") for child in worker.children()]
+    if not children:
+        return None
+    victim = chance.choice(children)
+    victim.kill()
+    return Blow(detail=f"child of a worker, pid {victim.pid}")
+
+
+def _flush_broker(ground: Ground, chance: random.Random) -> Blow:
+    ground.broker.flushall()
+    return Blow(detail="FLUSHALL")
+
+
+def _restart_broker(ground: Ground, chance: random.Random) -> Blow | None:
+    sent = chance.choice((signal.SIGKILL, signal.SIGTERM))
+    return _end_server(ground, "valkey", sent)
+
+
+def _restart_database(ground: Ground, chance: random.Random) -> Blow | None:
+    sent = chance.choice((signal.SIGINT, signal.SIGQUIT))
+    return _end_server(ground, "postgres", sent)
+
+
+def _end_server(ground: Ground, name: str, sent: signal.Signals) -> Blow | None:
+    for process in ground.stack.processes(name):
+        process.send_signal(sent)
+        return Blow(detail=f"{name}, {sent.name}", forgets_commits=sent is signal.SIGQUIT)
+    return None
+
+
+def _duplicate(ground: Ground, chance: random.Random) -> Blow | None:
+    """Send messages a second time: some that wait, some that a worker has."""
+    waiting = [json.loads(message) for message in ground.broker.lrange(QUEUE, 0, -1)]
+    taken = [json.loads(delivery)[0] for delivery in ground.broker.hvals(UNACKED)]
+    known = [*waiting, *taken]
+    chosen = chance.sample(known, min(len(known), chance.randint(1, MOST_DUPLICATED)))
+    if not chosen:
+        return None
+    ground.broker.lpush(QUEUE, *map(_again, chosen))
+    return Blow(detail=f"{len(chosen)} messages", messages=len(chosen))
+
+
+def _again(message: dict[str, Any]) -> str:
+    """Return the same message as the broker would hold a second one: only its delivery tag differs."""
+    return json.dumps(message | {"properties": message["properties"] | {"delivery_tag": str(uuid.uuid4())}})
+
+
+def _reorder(ground: Ground, chance: random.Random) -> Blow | None:
+    # Atomically: nobody sees the queue without them.
+    shuffled = ground.broker.eval(_SHUFFLE, 1, QUEUE, chance.randrange(2**31))
+    return Blow(detail=f"{shuffled} messages") if shuffled else None
+
+
+_SHUFFLE = """
+local waiting = redis.call('LRANGE', KEYS[1], 0, -1)
+if #waiting < 2 then return 0 end
+math.randomseed(tonumber(ARGV[1]))
+for last = #waiting, 2, -1 do
+    local other = math.random(last)
+    waiting[last], waiting[other] = waiting[other], waiting[last]
+end
+redis.call('DEL', KEYS[1])
+for _, message in ipairs(waiting) do redis.call('RPUSH', KEYS[1], message) end
+return #waiting
+"""
+
+
+def _pause(ground: Ground, chance: random.Random) -> Blow | None:
+    name, find = chance.choice(list(_PAUSED.items()))
+    # Mostly short; a few longer than a lease.
+    seconds = round(min(SHORTEST_PAUSE_SECONDS + chance.expovariate(1 / 5), LONGEST_PAUSE_SECONDS), 1)
+    found = find(ground.stack)
+    if not found:
+        return None
+    process = chance.choice(found)
+    ground.pauses.pause(process, seconds)
+    return Blow(detail=f"{name}, pid {process.pid}, for {seconds:g} s", lasts_seconds=seconds)
+
+
+def _children_of_workers(stack: ScratchStack) -> list[psutil.Process]:
+    return [child for worker in stack.processes("worker") for child in worker.children()]
+
+
+def _backends(stack: ScratchStack) -> list[psutil.Process]:
+    children = [child for server in stack.processes("postgres") for child in server.children()]
+    return [child for child in children if " ".join(child.cmdline()).startswith(BACKEND)]
+
+
+_PAUSED: Mapping[str, Callable[[ScratchStack], list[psutil.Process]]] = {
+    "worker": lambda stack: stack.processes("worker"),
+    "child of a worker": _children_of_workers,
+    "beat": lambda stack: stack.processes("beat"),
+    "valkey": lambda stack: stack.processes("valkey"),
+    "backend of postgres": _backends,
+}
+_FAULTS: Mapping[FaultKind, Callable[[Ground, random.Random], Blow | None]] = {
+    FaultKind.KILL_WORKER: _kill_worker,
+    FaultKind.KILL_CHILD: _kill_child,
+    FaultKind.FLUSH_BROKER: _flush_broker,
+    FaultKind.RESTART_BROKER: _restart_broker,
+    FaultKind.RESTART_DATABASE: _restart_database,
+    FaultKind.DUPLICATE: _duplicate,
+    FaultKind.REORDER: _reorder,
+    FaultKind.PAUSE: _pause,
+}

@@ -1,0 +1,58 @@
+"""What a campaign was asked for and what came of it, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from maestro.chaos.effects import Effect
+from maestro.chaos.expected import ExpectedRun
+from maestro.chaos.invariants import Verdict
+from maestro.chaos.rows import Leftovers, LogLine, RunRow
+from maestro.chaos.schedule import FaultKind, Injected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a person chose."""
+
+    runs: int
+    """How many runs are started."""
+    seed: int
+    """What graphs, faults and times are drawn from."""
+    kinds: tuple[FaultKind, ...]
+    """Which faults happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What came of a campaign."""
+
+    plan: Plan
+    """What was asked for."""
+    runs: tuple[RunRow, ...]
+    """All runs with their tasks and attempts."""
+    expected: Mapping[str, ExpectedRun]
+    """Workflow → how its runs must end."""
+    effects: tuple[Effect, ...]
+    """What tasks did."""
+    faults: tuple[Injected, ...]
+    """What was done to the stack."""
+    leftovers: Leftovers
+    """What was left in the end."""
+    verdict: Verdict
+    """What the invariants say."""
+    lines: Mapping[str, tuple[LogLine, ...]]
+    """The log of each run that breaks an invariant."""
+    began_at: float
+    """When the first run was started, seconds since the epoch."""
+    quiet_at: float
+    """When the last fault was over."""
+    seconds: float
+    """How long it took from the first start to the last end."""
+
+    @property
+    def recovery_seconds(self) -> float:
+        """How long after the last fault the last run ended; 0 when none was open then."""
+        ends = [run.finished_at.timestamp() for run in self.runs if run.finished_at]
+        return max(0.0, max(ends, default=0.0) - self.quiet_at)

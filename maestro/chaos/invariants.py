@@ -1,0 +1,243 @@
+"""What must be true after a campaign, whatever was done to the stack. Pure: judges evidence against expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from maestro.chaos.effects import Effect
+from maestro.chaos.expected import FAILED, ExpectedRun, ExpectedTask
+from maestro.chaos.rows import Leftovers, RunRow, TaskRow
+
+ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
+ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+PLANNED_CODES = frozenset({"planned_failure", "exit_status"})
+LOST_CODES = frozenset({"worker_lost", "process_lost"})
+FEWEST_LOSSES = 3
+"""A task that is given up after fewer losses was given up wrongly."""
+# For so long after a claim its commit may still be in no file.
+COMMIT_SECONDS = 2.0
+# For so long the code of a task may begin after its claim: its process may stand still in between.
+DELAY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """Something that is not as it must be."""
+
+    rule: str
+    """Which invariant: a stable snake_case name."""
+    message: str
+    """What is wrong."""
+    run_id: str = ""
+    """The run; empty when it is about the stack."""
+    task_key: str = ""
+    """The task; empty when it is about the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One run, and all that is known of it."""
+
+    run: RunRow
+    """Its rows."""
+    expected: ExpectedRun
+    """How it must end."""
+    effects: tuple[Effect, ...]
+    """What its tasks did."""
+    crashes: tuple[float, ...]
+    """When the database may have lost claims."""
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether a task of it was lost as often as the platform bears, which is bad luck and no break."""
+        return any(_lost_too_often(task) for task in self.run.tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the invariants say of a campaign."""
+
+    breaks: tuple[Break, ...]
+    """Everything that is wrong."""
+    excused_runs: tuple[str, ...]
+    """Runs with a task that was lost too often: their ends are not compared."""
+    repeats_after_crash: int
+    """Attempts that ran twice because the database lost a claim in a crash, as the protocol allows."""
+
+
+def judge(
+    *,
+    runs: Sequence[RunRow],
+    wanted: int,
+    expected: Mapping[str, ExpectedRun],
+    acknowledged: Mapping[str, str],
+    effects: Sequence[Effect],
+    crashes: Sequence[float],
+    leftovers: Leftovers,
+) -> Verdict:
+    """Judge a campaign.
+
+    `wanted` is how many runs were to be started, `expected` is by workflow name, `acknowledged` are the runs that the
+    API said it had started, with their workflows, and `crashes` the times, seconds since the epoch, at which the
+    database may have lost claims.
+    """
+    of_run: dict[str, list[Effect]] = {}
+    for effect in effects:
+        of_run.setdefault(effect.run_id, []).append(effect)
+    cases = [
+        Case(run=run, expected=expected[run.workflow], effects=tuple(of_run.get(run.id, ())), crashes=tuple(crashes))
+        for run in runs
+    ]
+    breaks = [
+        *missing_runs(runs, acknowledged, wanted),
+        *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
+        *left_over(leftovers),
+    ]
+    return Verdict(
+        breaks=tuple(breaks),
+        excused_runs=tuple(case.run.id for case in cases if case.was_given_up),
+        repeats_after_crash=sum(1 for case in cases for _, _, is_allowed in _repeats(case) if is_allowed),
+    )
+
+
+def missing_runs(runs: Sequence[RunRow], acknowledged: Mapping[str, str], wanted: int) -> Iterator[Break]:
+    """As many runs as were wanted could be started, and what the API said it had started is there."""
+    if len(acknowledged) < wanted:
+        yield Break(rule="not_started", message=f"only {len(acknowledged)} of {wanted} runs could be started")
+    known = {run.id for run in runs}
+    for run_id, workflow in acknowledged.items():
+        if run_id not in known:
+            yield Break(rule="run_missing", run_id=run_id, message=f"started as {workflow}, and not in the database")
+
+
+def left_over(leftovers: Leftovers) -> Iterator[Break]:
+    """Nothing waits in a queue, and no living worker holds a message."""
+    for queue, length in leftovers.waiting_messages.items():
+        yield Break(rule="message_left", message=f"queue {queue} holds {length} messages and nobody takes them")
+    for name in leftovers.holding_workers:
+        yield Break(rule="message_held", message=f"worker {name} holds a message with nothing left to do")
+
+
+def run_has_ended(case: Case) -> Iterator[Break]:
+    """The run and every task of it have ended."""
+    if case.run.status not in ENDED_RUN:
+        yield _break(case, "run_not_ended", f"the run is {case.run.status}")
+    for task in case.run.tasks:
+        if task.status not in ENDED_TASK:
+            yield _break(case, "task_not_ended", f"it is {task.status} {task.reason}".strip(), task)
+
+
+def run_ended_as_expected(case: Case) -> Iterator[Break]:
+    """The run ended with the status and the outputs that its graph has."""
+    run, expected = case.run, case.expected
+    if case.was_given_up or run.status not in ENDED_RUN:
+        return
+    if run.status != expected.status:
+        message = f"the run {run.status}, expected {expected.status}: {run.error_message}"
+        yield _break(case, "wrong_status", message)
+    elif run.outputs != (None if expected.outputs is None else dict(expected.outputs)):
+        yield _break(case, "wrong_outputs", f"outputs {run.outputs}, expected {expected.outputs}")
+
+
+def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
+    """Every task ended with the status, the reason and the output that the graph has."""
+    if case.was_given_up:
+        return
+    found = {task.task_key for task in case.run.tasks}
+    if found != set(case.expected.tasks):
+        yield _break(case, "wrong_tasks", f"tasks {sorted(found)}, expected {sorted(case.expected.tasks)}")
+    for task, expected in _tasks(case):
+        if task.status not in ENDED_TASK:
+            continue
+        if (task.status, task.reason) != (expected.status, expected.reason):
+            message = f"{_words(task.status, task.reason)}, expected {_words(expected.status, expected.reason)}"
+            yield _break(case, "wrong_status", f"{message}: {task.error_message}", task)
+        elif task.output != (None if expected.value is None else {"value": expected.value}):
+            yield _break(case, "wrong_output", f"output {task.output}, expected value {expected.value}", task)
+        elif task.status == FAILED and task.error_code not in PLANNED_CODES:
+            yield _break(case, "wrong_cause", f"{task.error_code}: {task.error_message}", task)
+
+
+def effects_are_there(case: Case) -> Iterator[Break]:
+    """What ended has done its work in its last attempt; what was skipped has done nothing."""
+    for task, expected in _tasks(case):
+        of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
+        if case.was_given_up or task.status not in ENDED_TASK:
+            continue
+        if not expected.runs and of_task:
+            yield _break(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
+        if expected.runs and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
+            yield _break(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
+
+
+def effects_are_of_attempts(case: Case) -> Iterator[Break]:
+    """No attempt runs twice, and none runs that nobody counted."""
+    last = {task.task_key: task.attempt for task in case.run.tasks}
+    for effect in case.effects:
+        if not 1 <= effect.attempt <= last.get(effect.task_key, 0):
+            message = f"attempt {effect.attempt} of {effect.task_key} ran, and its row says {last.get(effect.task_key)}"
+            yield _break(case, "attempt_uncounted", message)
+    for first, second, is_allowed in _repeats(case):
+        if not is_allowed:
+            message = f"attempt {second.attempt} of {second.task_key} ran twice: {first.token} and {second.token}"
+            yield _break(case, "attempt_repeated", message)
+
+
+def attempts_have_no_gap(case: Case) -> Iterator[Break]:
+    """Every attempt before the last is in the history, once."""
+    for task in case.run.tasks:
+        numbers = [attempt.attempt for attempt in task.history]
+        # What is given up ends with a lost attempt, which is history too.
+        last = task.attempt if task.error_code in LOST_CODES else task.attempt - 1
+        if task.status in ENDED_TASK and numbers != list(range(1, last + 1)):
+            yield _break(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
+
+
+def given_up_for_a_reason(case: Case) -> Iterator[Break]:
+    """What failed as lost was lost as often as that takes."""
+    for task in case.run.tasks:
+        if task.error_code in LOST_CODES and not _lost_too_often(task):
+            yield _break(case, "given_up_early", f"given up after {len(task.history)} lost attempts", task)
+
+
+INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
+    run_has_ended,
+    run_ended_as_expected,
+    tasks_ended_as_expected,
+    effects_are_there,
+    effects_are_of_attempts,
+    attempts_have_no_gap,
+    given_up_for_a_reason,
+)
+
+
+def _tasks(case: Case) -> Iterator[tuple[TaskRow, ExpectedTask]]:
+    for task in case.run.tasks:
+        expected = case.expected.tasks.get(task.task_key)
+        if expected is not None:
+            yield task, expected
+
+
+def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
+    """Yield two executions of one attempt, and whether the database may have lost the claim of the first."""
+    seen: dict[tuple[str, int], Effect] = {}
+    for effect in case.effects:
+        first = seen.setdefault((effect.task_key, effect.attempt), effect)
+        if first is not effect:
+            earliest, latest = first.begun_at - DELAY_SECONDS, min(effect.begun_at, first.begun_at + COMMIT_SECONDS)
+            yield first, effect, any(earliest <= at <= latest for at in case.crashes)
+        seen[effect.task_key, effect.attempt] = effect
+
+
+def _lost_too_often(task: TaskRow) -> bool:
+    lost = [attempt for attempt in task.history if attempt.error_code in LOST_CODES]
+    return task.error_code in LOST_CODES and len(lost) >= FEWEST_LOSSES
+
+
+def _words(status: str, reason: str) -> str:
+    return f"{status} ({reason})" if reason else status
+
+
+def _break(case: Case, rule: str, message: str, task: TaskRow | None = None) -> Break:
+    return Break(rule=rule, message=message, run_id=case.run.id, task_key=task.task_key if task else "")

@@ -1,0 +1,84 @@
+"""What a campaign left in the database and the broker, as values. Read by `evidence`, judged by `invariants`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workflows.definition.values import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """An attempt that did not end its task."""
+
+    attempt: int
+    status: str
+    error_code: str
+    error_message: str
+    worker: str
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """A task execution."""
+
+    task_key: str
+    status: str
+    reason: str
+    attempt: int
+    output: JsonValue
+    error_code: str
+    error_message: str
+    worker: str
+    queued_at: datetime.datetime | None
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    history: tuple[AttemptRow, ...] = ()
+    """The attempts before the one that ended it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run."""
+
+    id: str
+    workflow: str
+    status: str
+    reason: str
+    outputs: JsonValue
+    error_message: str
+    created_at: datetime.datetime
+    finished_at: datetime.datetime | None
+    tasks: tuple[TaskRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """What is there when nothing should be left to do."""
+
+    waiting_messages: Mapping[str, int]
+    """Queue → messages in it, where there are any."""
+    holding_workers: tuple[str, ...]
+    """Living workers that hold a message."""
+    unacknowledged: int
+    """Messages that a worker took and nobody acknowledged: the broker delivers them again some day."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits and nobody holds anything."""
+        return not self.waiting_messages and not self.holding_workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line that a task wrote."""
+
+    task_key: str
+    attempt: int
+    stream: str
+    message: str
+    created_at: datetime.datetime

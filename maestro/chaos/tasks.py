@@ -1,0 +1,40 @@
+"""What the Python tasks of a campaign call. Imported by the scratch stack's workers."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+from maestro.chaos import effects
+from maestro.chaos.expected import value_of
+from maestro.core.user_code.current_task import current_task
+
+
+class PlannedFailure(Exception):
+    """The task fails because its graph says so."""
+
+
+def work(effects_file: str, number: int, values: list[int], seconds: float, fails: bool) -> dict[str, int]:
+    """Note the beginning, take some time, note the end, and return a value or raise PlannedFailure."""
+    task = current_task()
+    token = uuid.uuid4().hex
+
+    def note(event: str) -> None:
+        effects.note(
+            Path(effects_file),
+            event,
+            run_id=str(task.run_id),
+            task_key=task.task_key,
+            attempt=task.attempt,
+            token=token,
+        )
+
+    note(effects.BEGUN)
+    if number % 3 == 0:
+        task.logger.info("attempt %d takes %g s", task.attempt, seconds)
+    time.sleep(seconds)
+    note(effects.ENDED)
+    if fails:
+        raise PlannedFailure(f"task {task.task_key} fails as planned")
+    return {"value": value_of(number, values)}

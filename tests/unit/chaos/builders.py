@@ -1,0 +1,107 @@
+"""Evidence of one small campaign in which everything holds; a test changes what it is about."""
+
+import datetime
+from dataclasses import replace
+
+from maestro.chaos.effects import Effect
+from maestro.chaos.expected import interpret
+from maestro.chaos.graphs import Condition, Kind, Task
+from maestro.chaos.invariants import judge
+from maestro.chaos.rows import AttemptRow, Leftovers, RunRow, TaskRow
+
+START = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+RUN_ID = "01920000-0000-7000-8000-000000000001"
+GRAPH = {
+    "a": Task(kind=Kind.PYTHON, number=2),
+    "b": Task(kind=Kind.PYTHON, number=3, needs=("a",)),
+    "never": Task(kind=Kind.PYTHON, number=4, condition=Condition.NEVER),
+}
+FAILING = {"a": replace(GRAPH["a"], fails=True)}
+NOTHING_LEFT = Leftovers(waiting_messages={}, holding_workers=(), unacknowledged=0)
+
+
+def at(seconds):
+    return START + datetime.timedelta(seconds=seconds)
+
+
+def a_loss(attempt, **changes):
+    row = AttemptRow(
+        attempt=attempt,
+        status="lost",
+        error_code="worker_lost",
+        error_message="The worker was lost while it ran this attempt.",
+        worker="executor@host",
+        started_at=at(attempt),
+        finished_at=at(attempt + 1),
+    )
+    return replace(row, **changes)
+
+
+def a_task(key, **changes):
+    row = TaskRow(
+        task_key=key,
+        status="succeeded",
+        reason="",
+        attempt=1,
+        output=None,
+        error_code="",
+        error_message="",
+        worker="executor@host",
+        queued_at=at(0),
+        started_at=at(1),
+        finished_at=at(2),
+    )
+    return replace(row, **changes)
+
+
+def an_effect(key, attempt=1, token="one", begun=1.0, ended=1.5):
+    return Effect(
+        run_id=RUN_ID,
+        task_key=key,
+        attempt=attempt,
+        token=token,
+        begun_at=START.timestamp() + begun,
+        ended_at=None if ended is None else START.timestamp() + ended,
+    )
+
+
+def a_run(**changes):
+    tasks = (
+        a_task("a", output={"value": 2}, attempt=2, history=(a_loss(1),)),
+        a_task("b", output={"value": 5}),
+        a_task("never", status="skipped", reason="condition"),
+    )
+    row = RunRow(
+        id=RUN_ID,
+        workflow="chaos-0",
+        status="succeeded",
+        reason="",
+        outputs={"b": 5, "never": -1},
+        error_message="",
+        created_at=at(0),
+        finished_at=at(3),
+        tasks=tasks,
+    )
+    return replace(row, **changes)
+
+
+def with_task(key, **changes):
+    """The run with one of its tasks changed."""
+    run = a_run()
+    return replace(run, tasks=tuple(replace(row, **changes) if row.task_key == key else row for row in run.tasks))
+
+
+EFFECTS = (an_effect("a", 1, ended=None), an_effect("a", 2, "two"), an_effect("b"))
+
+
+def a_verdict(run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT, crashes=(), wanted=1, runs=None):
+    """Judge a campaign of one run."""
+    return judge(
+        runs=[run or a_run()] if runs is None else runs,
+        wanted=wanted,
+        expected={"chaos-0": interpret(graph)},
+        acknowledged={RUN_ID: "chaos-0"},
+        effects=effects,
+        crashes=[START.timestamp() + seconds for seconds in crashes],
+        leftovers=leftovers,
+    )

@@ -1,0 +1,73 @@
+import pytest
+
+from maestro.chaos.expected import CONDITION, ExpectedTask, interpret
+from maestro.chaos.graphs import VALUES, Condition, Kind, Task
+from workflows.definition.spec import RunIf
+
+ROOT = Task(kind=Kind.PYTHON, number=2)
+
+
+def task(*needs, number=1, **more):
+    return Task(kind=Kind.PYTHON, number=number, needs=needs, **more)
+
+
+def ends(graph):
+    return {key: (end.status, end.reason) for key, end in interpret(graph).tasks.items()}
+
+
+def test_a_value_is_the_tasks_number_and_those_of_its_needs():
+    run = interpret({"a": ROOT, "b": task("a", number=VALUES - 1), "c": task("a", "b", number=10)})
+
+    assert [end.value for end in run.tasks.values()] == [2, 1, 13]
+    assert run.outputs == {"c": 13}
+    assert run.status == "succeeded"
+
+
+def test_a_failed_task_fails_the_run_and_skips_what_needs_it():
+    run = interpret({"a": task(fails=True), "b": task("a"), "c": task("b", rule=RunIf.ALL_DONE)})
+
+    assert run.status == "failed"
+    assert run.outputs is None
+    assert run.tasks["b"] == ExpectedTask(status="skipped", reason="upstream_failed")
+    assert run.tasks["c"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        (RunIf.ALL_SUCCEEDED, ("skipped", "upstream_failed")),
+        (RunIf.ALL_DONE, ("succeeded", "")),
+        (RunIf.ANY_SUCCEEDED, ("succeeded", "")),
+        (RunIf.ANY_FAILED, ("succeeded", "")),
+        (RunIf.NONE_FAILED, ("skipped", "upstream_failed")),
+    ],
+)
+def test_a_join_of_success_and_failure_follows_its_rule(rule, end):
+    graph = {"good": ROOT, "bad": task(fails=True), "join": task("good", "bad", rule=rule)}
+
+    assert ends(graph)["join"] == end
+
+
+def test_a_condition_is_judged_by_the_first_needs_value():
+    graph = {
+        "even": ROOT,
+        "odd": task(number=3),
+        "runs": task("even", "odd", condition=Condition.EVEN),
+        "stops": task("odd", "even", condition=Condition.EVEN),
+        "never": task(condition=Condition.NEVER),
+    }
+
+    assert ends(graph)["runs"] == ("succeeded", "")
+    assert ends(graph)["stops"] == ends(graph)["never"] == ("skipped", CONDITION)
+
+
+def test_a_skip_by_condition_is_no_failure_and_has_no_value():
+    run = interpret({"a": task(condition=Condition.NEVER), "b": task("a"), "c": task("a", rule=RunIf.NONE_FAILED)})
+
+    assert run.tasks["b"] == ExpectedTask(status="skipped", reason="upstream_skipped")
+    assert run.tasks["c"].value == 1
+    assert run.outputs == {"b": -1, "c": 1}
+
+
+def test_an_early_join_reads_nothing():
+    assert interpret({"a": ROOT, "b": task("a", rule=RunIf.ANY_SUCCEEDED)}).tasks["b"].value == 1

@@ -1,0 +1,142 @@
+from dataclasses import replace
+
+import pytest
+
+from maestro.chaos.rows import Leftovers
+from tests.unit.chaos.builders import (
+    EFFECTS,
+    FAILING,
+    RUN_ID,
+    a_loss,
+    a_run,
+    a_task,
+    a_verdict,
+    an_effect,
+    with_task,
+)
+
+
+def rules(verdict):
+    return [(found.rule, found.task_key) for found in verdict.breaks]
+
+
+def test_a_campaign_in_which_everything_is_as_it_must_be_breaks_nothing():
+    verdict = a_verdict()
+
+    assert verdict.breaks == ()
+    assert verdict.excused_runs == ()
+    assert verdict.repeats_after_crash == 0
+
+
+def test_a_planned_failure_breaks_nothing():
+    failed = a_task("a", status="failed", error_code="planned_failure")
+
+    verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=FAILING, effects=[an_effect("a")])
+
+    assert verdict.breaks == ()
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        (a_run(status="running", finished_at=None), [("run_not_ended", "")]),
+        (a_run(status="failed"), [("wrong_status", "")]),
+        (a_run(outputs={"b": 6, "never": -1}), [("wrong_outputs", "")]),
+        (a_run(outputs=None), [("wrong_outputs", "")]),
+        (a_run(tasks=a_run().tasks[:2]), [("wrong_tasks", "")]),
+        (with_task("b", status="queued"), [("task_not_ended", "b")]),
+        (with_task("b", status="running"), [("task_not_ended", "b")]),
+        (with_task("b", status="waiting", reason="celery"), [("task_not_ended", "b")]),
+        (with_task("b", status="skipped", reason="upstream_failed"), [("wrong_status", "b")]),
+        (with_task("b", status="cancelled"), [("wrong_status", "b")]),
+        (with_task("never", reason="upstream_skipped"), [("wrong_status", "never")]),
+        (with_task("b", output={"value": 6}), [("wrong_output", "b")]),
+        (with_task("b", output=None), [("wrong_output", "b")]),
+        (with_task("a", history=()), [("attempts_gap", "a")]),
+        (with_task("a", attempt=2, history=(a_loss(1), a_loss(2))), [("attempts_gap", "a")]),
+        (with_task("b", attempt=2), [("effect_missing", "b"), ("attempts_gap", "b")]),
+    ],
+)
+def test_rows_that_are_not_as_they_must_be_are_found(run, found):
+    assert rules(a_verdict(run)) == found
+
+
+def test_a_failure_that_nobody_planned_is_found_by_its_cause():
+    failed = a_task("a", status="failed", error_code="unexpected_error")
+
+    verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=FAILING, effects=[an_effect("a")])
+
+    assert rules(verdict) == [("wrong_cause", "a")]
+
+
+@pytest.mark.parametrize(
+    ("effects", "found"),
+    [
+        (EFFECTS[:2], [("effect_missing", "b")]),
+        ((*EFFECTS[:2], an_effect("b", ended=None)), [("effect_missing", "b")]),
+        ((EFFECTS[0], EFFECTS[2]), [("effect_missing", "a")]),
+        ((*EFFECTS, an_effect("never")), [("effect_of_skipped", "never")]),
+        ((*EFFECTS, an_effect("b", 1, "three", begun=2)), [("attempt_repeated", "")]),
+        ((*EFFECTS, an_effect("b", 2, "three")), [("attempt_uncounted", "")]),
+        ((*EFFECTS, an_effect("b", 0, "three")), [("attempt_uncounted", "")]),
+    ],
+)
+def test_work_that_was_not_done_or_done_too_often_is_found(effects, found):
+    assert rules(a_verdict(effects=effects)) == found
+
+
+def test_an_attempt_may_run_twice_when_a_crash_may_have_lost_its_claim():
+    twice = (*EFFECTS, an_effect("b", 1, "three", begun=4))
+
+    assert a_verdict(effects=twice, crashes=[1.5]).repeats_after_crash == 1
+    assert a_verdict(effects=twice, crashes=[1.5]).breaks == ()
+
+
+@pytest.mark.parametrize("crash", [-60.0, 3.5, 5.0], ids=["long before", "when it was written", "after"])
+def test_a_crash_at_another_time_excuses_no_attempt_that_ran_twice(crash):
+    verdict = a_verdict(effects=(*EFFECTS, an_effect("b", 1, "three", begun=4)), crashes=[crash])
+
+    assert rules(verdict) == [("attempt_repeated", "")]
+
+
+def test_what_is_left_in_queues_and_with_workers_is_found():
+    left = Leftovers(waiting_messages={"maestro": 2}, holding_workers=("executor@host",), unacknowledged=3)
+
+    assert rules(a_verdict(leftovers=left)) == [("message_left", ""), ("message_held", "")]
+
+
+def test_runs_that_could_not_be_started_or_are_gone_are_found():
+    assert rules(a_verdict(wanted=2)) == [("not_started", "")]
+    [gone] = a_verdict(runs=[]).breaks
+    assert (gone.rule, gone.run_id) == ("run_missing", RUN_ID)
+
+
+def given_up(losses):
+    history = tuple(a_loss(number) for number in range(1, losses + 1))
+    lost = a_task("a", status="failed", reason="worker_lost", error_code="worker_lost", attempt=losses, history=history)
+    run = a_run(status="failed", outputs=None)
+    skipped = replace(run.tasks[1], status="skipped", reason="upstream_failed", attempt=0, output=None)
+    return replace(run, tasks=(lost, skipped, run.tasks[2]))
+
+
+def test_a_task_that_was_lost_too_often_excuses_its_run():
+    effects = [an_effect("a", number, str(number)) for number in (1, 2, 3)]
+
+    verdict = a_verdict(given_up(3), effects=effects)
+
+    assert verdict.breaks == ()
+    assert verdict.excused_runs == (RUN_ID,)
+
+
+def test_a_task_that_was_given_up_too_early_is_found():
+    verdict = a_verdict(given_up(2), effects=[an_effect("a", 1), an_effect("a", 2)])
+
+    assert ("given_up_early", "a") in rules(verdict)
+    assert verdict.excused_runs == ()
+
+
+def test_an_excused_run_must_have_ended_all_the_same():
+    run = replace(given_up(3), status="running")
+    effects = [an_effect("a", number, str(number)) for number in (1, 2, 3)]
+
+    assert rules(a_verdict(run, effects=effects)) == [("run_not_ended", "")]
