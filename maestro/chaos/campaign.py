@@ -239,6 +239,7 @@ def _judge(
         leftovers=leftovers,
         verdict=verdict,
         lines={run_id: evidence.read_lines(stack.database_url, run_id) for run_id in broken},
+        log={run_id: stack.log_lines(run_id) for run_id in broken},
         began_at=began_at,
         quiet_at=quiet_at,
         seconds=seconds,

@@ -44,6 +44,8 @@ class Findings:
     """What the invariants say."""
     lines: Mapping[str, tuple[LogLine, ...]]
     """The log of each run that breaks an invariant."""
+    log: Mapping[str, tuple[str, ...]]
+    """What the stack's programs said of each of them."""
     began_at: float
     """When the first run was started, seconds since the epoch."""
     quiet_at: float

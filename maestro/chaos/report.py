@@ -65,7 +65,10 @@ def as_json(findings: Findings) -> dict[str, Any]:
             {"rule": found.rule, "run": found.run_id or None, "task": found.task_key or None, "message": found.message}
             for found in findings.verdict.breaks
         ],
-        "histories": {run.id: history(findings, run) for run in broken_runs(findings)},
+        "histories": {
+            run.id: {"events": history(findings, run), "log": list(findings.log.get(run.id, ()))}
+            for run in broken_runs(findings)
+        },
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from maestro.embedded.record import StackRecord, read_record
 
 CONCURRENCY = 2
 REQUEST_SECONDS = 10.0
+MOST_LOG_LINES = 200
 BROKER_SECONDS = 5.0
 # Killed processes come back soon, however often they were killed.
 LONGEST_RESTART_DELAY_SECONDS = 1.0
@@ -76,6 +78,11 @@ class ScratchStack:
         record = read_record(self.home)
         assert record is not None
         return _running(record, prefix)
+
+    def log_lines(self, word: str) -> tuple[str, ...]:
+        """Return the latest lines of its log with a word in them."""
+        with self.home.log.open(errors="replace") as log:
+            return tuple(deque((line.rstrip("\n") for line in log if word in line), maxlen=MOST_LOG_LINES))
 
     def stop(self) -> None:
         """Stop it. Raises StackError."""

@@ -109,8 +109,8 @@ def chaos_command(
         kinds=kinds or tuple(FaultKind),
     )
     view = _ProgressLine(plan.runs)
-    view.say(f"Seed {plan.seed}. Starting a stack of its own.")
     with _terminated_as_interrupted(), _scratch(ScratchStack(campaign.WORKERS), view, keep=keep) as stack:
+        view.say(f"Seed {plan.seed}. Starting a stack of its own in {text.one_line(stack.home.path)}.")
         stack.start()
         findings = campaign.run_campaign(stack, plan, view.show)
         view.clear()
@@ -193,6 +193,8 @@ def _publish(findings: Findings, file: Path | None, *, as_json: bool) -> None:
         click.echo(f"\n{output.heading(f'Run {run.id} of {run.workflow}')}")
         for line in report.history(findings, run):
             click.echo(text.one_line(line))
+        for line in findings.log.get(run.id, ()):
+            click.echo(text.one_line(f"  {line}"))
 
 
 def _broken(findings: Findings, stack: ScratchStack) -> _Broken:

@@ -23,6 +23,7 @@ def found(run=None, kinds=tuple(FaultKind), faults=()):
         leftovers=NOTHING_LEFT,
         verdict=a_verdict(run),
         lines={RUN_ID: (line,)},
+        log={RUN_ID: ("beat | Recovered 1 tasks",)},
         began_at=START.timestamp(),
         quiet_at=START.timestamp() + 2,
         seconds=3,
@@ -65,6 +66,7 @@ def test_json_has_the_history_of_broken_runs_only():
     assert (broken["held"], broken["seed"]) == (False, 7)
     assert broken["breaks"][0]["rule"] == "wrong_status"
     assert list(broken["histories"]) == [RUN_ID]
+    assert broken["histories"][RUN_ID]["log"] == ["beat | Recovered 1 tasks"]
 
 
 def test_a_history_has_rows_attempts_effects_lines_and_faults_in_order_of_time():
