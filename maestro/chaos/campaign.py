@@ -70,8 +70,9 @@ def run_campaign(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
             starts = _Starts(stack, client, plan, injector, observe)
             starts.run()
             injector.go_on(LAST_FAULTS_SECONDS)
-        quiet_at = max([time.time(), *(fault.at for fault in injector.injected)])
-        starts.wait_for_ends(quiet_at + RECOVERY_SECONDS)
+        stopped_at = time.time()
+        quiet_at = max((min(fault.until, stopped_at) for fault in injector.injected), default=began_at)
+        starts.wait_for_ends(stopped_at + RECOVERY_SECONDS)
         ended_at = time.time()
         leftovers = _read_leftovers(stack, broker)
     expected = {name: interpret(graph) for name, graph in drawn.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maestro.chaos.graphs import VALUES, Condition, Graph, Task
 from workflows.definition.joins import Decision, End, decide_join
@@ -26,6 +26,8 @@ class ExpectedTask:
     """Why it is skipped."""
     value: int | None = None
     """What its output says; None without an output."""
+    after: tuple[str, ...] = ()
+    """Tasks whose work is done before it begins."""
 
     @property
     def runs(self) -> bool:
@@ -49,7 +51,9 @@ def interpret(graph: Graph) -> ExpectedRun:
     """Run the tasks one after the other; return how each and the run must end."""
     tasks: dict[str, ExpectedTask] = {}
     for key, task in graph.items():
-        tasks[key] = _end_of(task, tasks)
+        end = _end_of(task, tasks)
+        waits = task.reads_needs and end.runs
+        tasks[key] = replace(end, after=tuple(need for need in task.needs if waits and tasks[need].runs))
     if any(task.status == FAILED for task in tasks.values()):
         return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
     needed = {need for task in graph.values() for need in task.needs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -171,6 +172,20 @@ def effects_are_there(case: Case) -> Iterator[Break]:
             yield _break(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
 
 
+def effects_follow_their_needs(case: Case) -> Iterator[Break]:
+    """Nothing begins before the work that it waits for is done."""
+    done: dict[str, float] = {}
+    for effect in case.effects:
+        if effect.ended_at is not None:
+            done[effect.task_key] = min(effect.ended_at, done.get(effect.task_key, math.inf))
+    for effect in case.effects:
+        expected = case.expected.tasks.get(effect.task_key)
+        for need in expected.after if expected and not case.was_given_up else ():
+            if done.get(need, math.inf) > effect.begun_at:
+                message = f"attempt {effect.attempt} of {effect.task_key} began before {need} was done"
+                yield _break(case, "begun_early", message)
+
+
 def effects_are_of_attempts(case: Case) -> Iterator[Break]:
     """No attempt runs twice, and none runs that nobody counted."""
     last = {task.task_key: task.attempt for task in case.run.tasks}
@@ -206,6 +221,7 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     run_ended_as_expected,
     tasks_ended_as_expected,
     effects_are_there,
+    effects_follow_their_needs,
     effects_are_of_attempts,
     attempts_have_no_gap,
     given_up_for_a_reason,

@@ -30,6 +30,7 @@ def figures(findings: Findings) -> dict[str, int | float]:
         "messages duplicated": sum(fault.messages for fault in findings.faults),
         "messages never acknowledged": findings.leftovers.unacknowledged,
         "runs given up after too many losses": len(findings.verdict.excused_runs),
+        "seconds of the longest run": round(max(map(_seconds, findings.runs), default=0.0), 1),
         "seconds from first start to last end": round(findings.seconds, 1),
         "seconds from last fault to last end": round(findings.recovery_seconds, 1),
         "breaks": len(findings.verdict.breaks),
@@ -126,6 +127,10 @@ def history(findings: Findings, run: RunRow) -> list[str]:
 def moment(at: float) -> str:
     """Write a time in UTC to the millisecond."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(run: RunRow) -> float:
+    return (run.finished_at - run.created_at).total_seconds() if run.finished_at else 0.0
 
 
 def _task_events(task: TaskRow) -> Iterator[tuple[float, str]]:

@@ -91,7 +91,7 @@ def with_task(key, **changes):
     return replace(run, tasks=tuple(replace(row, **changes) if row.task_key == key else row for row in run.tasks))
 
 
-EFFECTS = (an_effect("a", 1, ended=None), an_effect("a", 2, "two"), an_effect("b"))
+EFFECTS = (an_effect("a", 1, ended=None), an_effect("a", 2, "two"), an_effect("b", begun=1.6, ended=1.9))
 
 
 def a_verdict(run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT, crashes=(), wanted=1, runs=None):

@@ -32,6 +32,22 @@ def test_a_failed_task_fails_the_run_and_skips_what_needs_it():
     assert run.tasks["c"].value == 1
 
 
+def test_a_task_waits_for_the_work_of_its_needs_unless_it_joins_early():
+    graph = {
+        "a": ROOT,
+        "skipped": task("a", condition=Condition.NEVER),
+        "late": task("a", "skipped", rule=RunIf.ALL_DONE),
+        "early": task("a", "late", rule=RunIf.ANY_SUCCEEDED),
+    }
+
+    assert {key: end.after for key, end in interpret(graph).tasks.items()} == {
+        "a": (),
+        "skipped": (),
+        "late": ("a",),
+        "early": (),
+    }
+
+
 @pytest.mark.parametrize(
     ("rule", "end"),
     [

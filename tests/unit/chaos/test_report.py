@@ -37,6 +37,7 @@ def test_figures_count_what_happened():
     assert (figures["attempts"], figures["attempts lost"]) == (4, 1)
     assert figures["messages duplicated"] == 4
     assert figures["seconds from last fault to last end"] == 1
+    assert figures["seconds of the longest run"] == 3
     assert figures["breaks"] == 0
 
 
