@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from executors.base import CANCELLED, JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
-from executors.kinds.values import Duration
+from maestro.core.durations import Duration
 
 POLL_SECONDS = 0.1
 
