@@ -38,6 +38,8 @@ class TaskError:
     """True when the platform, not the user's task, is to blame."""
     is_retryable: bool = True
     """False when trying again cannot help."""
+    retry_after: float | None = None
+    """Seconds before which another attempt makes no sense, as the other side said; None when it did not."""
 
 
 CANCELLED = TaskError(code="cancelled", message="Cancelled while it was running.", is_retryable=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 from urllib.parse import urlencode
 
@@ -22,13 +23,14 @@ from executors.base import (
     TaskRequest,
     TaskResult,
 )
-from executors.kinds.values import Duration, ScalarText, write_scalar
+from executors.kinds.values import ScalarText, write_scalar
 from executors.outgoing.addresses import AllowedHosts
 from executors.outgoing.connection import Policy
 from executors.outgoing.errors import OutgoingCancelled, OutgoingFailed
 from executors.outgoing.exchange import Answer, OutgoingRequest, describe_status, fetch
 from executors.outgoing.link import run_linked
 from executors.outgoing.urls import Url
+from maestro.core.durations import Duration
 
 MAX_SECONDS = 3600.0
 _EXCERPT_CHARACTERS = 2_000
@@ -222,7 +224,23 @@ def _unexpected(answer: Answer, options: HttpOptions, context: TaskContext) -> T
         code="unexpected_status",
         message=f"{answer.method} {answer.url} answered {describe_status(answer.status)}; expected was {expected}.",
         is_retryable=answer.status in _RETRYABLE_STATUSES or answer.status >= 500,
+        retry_after=_retry_after(answer.headers),
     )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), None where it does not say or not clearly.
+
+    A date is measured from the answer's own `Date`, so that no clock of ours matters.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        wanted, answered = (parsedate_to_datetime(value) for value in (text, headers.get("date", "")))
+        return max(0.0, (wanted - answered).total_seconds())
+    except (TypeError, ValueError):  # not a date, or one of them without its zone
+        return None
 
 
 def _output(answer: Answer) -> JsonValue:

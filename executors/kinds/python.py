@@ -18,7 +18,7 @@ from executors.runtime.capture import captured_output
 from maestro.core.user_code import current_task
 from maestro.core.user_code.calling import CallRefused, call_function
 from maestro.core.user_code.current_task import CurrentTask
-from maestro.core.user_code.exceptions import error_code, summarize
+from maestro.core.user_code.exceptions import TaskFailed, error_code, summarize
 
 # Frames between the worker and the user's function, which tell the user nothing.
 _PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib", "maestro"})
@@ -78,7 +78,14 @@ class PythonExecutor:
                 if _is_worker_stopping(error):
                     raise
                 _write_traceback(error, context)
-                return TaskResult(error=TaskError(code=error_code(error), message=summarize(error)))
+                return TaskResult(error=_error_of(error))
+
+
+def _error_of(error: BaseException) -> TaskError:
+    code, message = error_code(error), summarize(error)
+    if isinstance(error, TaskFailed):
+        return TaskError(code=code, message=message, is_retryable=error.is_retryable, retry_after=error.retry_after)
+    return TaskError(code=code, message=message)
 
 
 def _find_function(path: str, allowed_modules: Sequence[str]) -> Callable[..., object]:

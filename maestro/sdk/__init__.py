@@ -1,6 +1,7 @@
 """Workflows written in Python. Offers what their authors import; the parts live in the modules beside this one."""
 
 from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, current_task
+from maestro.core.user_code.exceptions import TaskFailed
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.functions import Task, task
 from maestro.sdk.kinds import shell, uses
@@ -18,6 +19,7 @@ __all__ = [
     "NoCurrentTask",
     "Reference",
     "Task",
+    "TaskFailed",
     "Workflow",
     "current_task",
     "error_message",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from subprocess import run  # noqa: F401 - a function of a module that is not allowed
 
 from maestro.core.user_code.current_task import current_task
+from maestro.core.user_code.exceptions import TaskFailed
 from maestro.core.user_code.typed_function import TypedFunction
 
 logger = logging.getLogger("acme.flights")
@@ -110,3 +111,7 @@ async def current_in_thread():
         "token": current.idempotency_token,
         "is_cancelled": current.is_cancelled(),
     }
+
+
+def fail_as_said():
+    raise TaskFailed("the table is locked", code="table_locked", retry=False, retry_after=30)

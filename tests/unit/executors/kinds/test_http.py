@@ -168,6 +168,23 @@ def test_status_says_whether_another_try_may_help(status, is_retryable):
 
 
 @pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("Retry-After: 7\r\n", 7),
+        ("Date: Fri, 31 Dec 1999 23:59:00 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", 59),
+        ("Date: Fri, 31 Dec 1999 23:59:00 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:00:00 GMT\r\n", 0),
+        ("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", None),
+        ("Retry-After: soon\r\n", None),
+        ("Retry-After: -1\r\n", None),
+        ("", None),
+    ],
+)
+def test_time_that_the_server_asks_for_is_handed_on(headers, seconds):
+    with serving(http_answer(status="429 Slow", headers=headers)) as server:
+        assert run(server.url).error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     "url",
     ["http://169.254.169.254/x?hush", "http://[::1]:1/", "http://0.0.0.0:1/", "http://localhost:1/", "http://127.1:1/"],
 )

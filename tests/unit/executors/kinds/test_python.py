@@ -5,7 +5,7 @@ import types
 import pytest
 from pydantic import ValidationError
 
-from executors.base import TaskResult
+from executors.base import TaskError, TaskResult
 from executors.kinds import python
 from executors.kinds.python import PythonExecutor, PythonOptions
 from tests.unit.executors.context import RUN_ID, FakeContext, make_request
@@ -93,6 +93,12 @@ def test_exception_class_becomes_the_code(context):
 
     assert (error.code, error.message) == ("http_timeout_error", "HTTPTimeoutError")
     assert "ValueError: inner" in context.lines[0][2]
+
+
+def test_task_failed_says_code_and_whether_and_when_to_try_again(context):
+    error = call(context, f"{SAMPLES}.fail_as_said").error
+
+    assert error == TaskError(code="table_locked", message="the table is locked", is_retryable=False, retry_after=30)
 
 
 @pytest.mark.parametrize(
