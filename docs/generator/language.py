@@ -31,6 +31,14 @@ A task that is not to run is skipped. A cancelled task counts as failed, and so 
 task skipped by its `if` does not.
 
 {run_if}
+## `retry`
+
+A task with `retry` is tried again when an attempt fails, after a delay that doubles and is drawn at random, unless this says otherwise. `defaults`
+has the same mapping for all tasks of the workflow. The code of an error is shown by `maestro attempts RUN`; an exception's is its class in
+snake_case (`ConnectionError`: `connection_error`). Whatever `retry` says, an error is not tried again of which the kind knows that it cannot help.
+Attempts lost with their worker are repeated at once and not counted here.
+
+{retry}
 ## Inputs
 
 Each input has a JSON Schema (2020-12). Its `type` is one of {types}; `format` one of {formats}.
@@ -94,6 +102,7 @@ def page() -> str:
         identifier=spec.IDENTIFIER[1:-1],
         reserved=", ".join(code(word) for word in sorted(spec.RESERVED_WORDS)),
         run_if="".join(f"- `{rule}`: runs when {_RUN_IF[rule]}\n" for rule in RunIf),
+        retry=fields_table(definitions["RetrySpec"], definitions),
         types=", ".join(map(code, TYPES)),
         formats=", ".join(map(code, FORMATS)),
         schema=MAX_SCHEMA_CHARACTERS,

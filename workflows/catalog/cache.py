@@ -15,6 +15,7 @@ from maestro.core import sql
 from workflows.compiler import plan as plans
 from workflows.compiler.plan import ExecutionPlan
 from workflows.definition.expressions import Condition, Template, compile_condition, compile_template
+from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import TaskSpec, WorkflowDefinition
 
 # Versions a process keeps. A version of 20,000 tasks takes about 30 MB, a usual one some kilobytes.
@@ -30,12 +31,19 @@ class CompiledVersion:
         self.definition = definition
         self.plan = plan
         self.positions = plan.positions()
+        self._retries: dict[str, RetrySpec | None] = {}
         self._options: dict[str, Template] = {}
         self._conditions: dict[str, Condition | None] = {}
 
     def task(self, task_key: str) -> TaskSpec:
         """Return the specification of a task."""
         return self.definition.tasks[task_key]
+
+    def retry(self, task_key: str) -> RetrySpec | None:
+        """Return how a task is tried again, the workflow's defaults included; None when it is not."""
+        if task_key not in self._retries:
+            self._retries[task_key] = self.definition.retry_of(task_key)
+        return self._retries[task_key]
 
     def options(self, task_key: str) -> Template:
         """Return the compiled `with:` of a task."""

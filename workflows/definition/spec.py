@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from workflows.definition.retry import RetrySpec
 from workflows.definition.values import JsonValue
 
 MAX_TASKS = 20_000
@@ -20,11 +21,10 @@ MAX_INPUTS = 1_000
 MAX_OUTPUTS = 1_000
 
 UNSUPPORTED_WORKFLOW_KEYS = frozenset(
-    {"timeout", "deadline", "concurrency", "defaults", "on_failure", "on_success", "finally", "priority"}
+    {"timeout", "deadline", "concurrency", "on_failure", "on_success", "finally", "priority"}
 )
 UNSUPPORTED_TASK_KEYS = frozenset(
     {
-        "retry",
         "timeout",
         "for_each",
         "max_parallel",
@@ -171,7 +171,19 @@ class TaskSpec(_Spec):
             " again, `fail` fails it, for what must not run twice."
         ),
     )
+    retry: RetrySpec | None = Field(
+        default=None,
+        description="How often and when the task is tried again whose attempt failed. Without it, it is tried once.",
+    )
     description: str | None = Field(default=None, description="What the task is for, in words.")
+
+
+class TaskDefaults(_Spec):
+    """What holds for every task that does not say otherwise."""
+
+    retry: RetrySpec | None = Field(
+        default=None, description="`retry` of every task; what a task's own `retry` says comes first, key by key."
+    )
 
 
 class WorkflowDefinition(_Spec):
@@ -193,6 +205,9 @@ class WorkflowDefinition(_Spec):
         description="The inputs a run takes: name to JSON Schema. An input without `default` must be given; one with"
         " `writeOnly: true` is a secret, which expressions read and nobody is shown.",
     )
+    defaults: TaskDefaults = Field(
+        default_factory=TaskDefaults, description="What holds for every task that does not say otherwise."
+    )
     tasks: dict[Identifier, TaskSpec] = Field(
         min_length=1,
         max_length=MAX_TASKS,
@@ -203,3 +218,9 @@ class WorkflowDefinition(_Spec):
         max_length=MAX_OUTPUTS,
         description="The result of a run: name to value. Any text in a value may hold `${{ }}` expressions.",
     )
+
+    def retry_of(self, task_key: str) -> RetrySpec | None:
+        """Return how a task is tried again, the workflow's defaults included; None when it is not."""
+        given = [spec for spec in (self.defaults.retry, self.tasks[task_key].retry) if spec is not None]
+        merged = {name: getattr(spec, name) for spec in given for name in sorted(spec.model_fields_set)}
+        return RetrySpec.model_validate(merged) if given else None

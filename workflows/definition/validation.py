@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from workflows.definition.document import Document
 from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
@@ -15,11 +16,13 @@ from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
 from workflows.definition.options import Kinds, check_kind, check_options, option_names
 from workflows.definition.problems import DefinitionInvalid, Path, Problem, suggestion
 from workflows.definition.references import check_references
+from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import (
     MAX_TASKS,
     UNSUPPORTED_TASK_KEYS,
     UNSUPPORTED_WORKFLOW_KEYS,
     RunIf,
+    TaskDefaults,
     TaskSpec,
     WorkflowDefinition,
 )
@@ -27,8 +30,7 @@ from workflows.definition.values import JsonValue
 
 _Mapping: TypeAlias = Mapping[str, JsonValue]
 
-_WORKFLOW_KEYS = frozenset(field.alias or name for name, field in WorkflowDefinition.model_fields.items())
-_TASK_KEYS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
+_TASK = "a task"
 _EARLY_JOINS = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
 
 
@@ -56,18 +58,32 @@ def _spec_problem(problem: Problem, value: JsonValue, kinds: Kinds) -> Problem:
         return problem
     *parents, key = problem.path
     name = str(key)
-    is_of_task = bool(parents)
-    unsupported = UNSUPPORTED_TASK_KEYS if is_of_task else UNSUPPORTED_WORKFLOW_KEYS
+    owner, known, unsupported = _keys_at(parents)
     if name in unsupported:
         return Problem(code="not_supported_yet", path=problem.path, message=f"`{name}` is not supported yet")
-    task = _mapping(_mapping(_mapping(value).get("tasks")).get(str(parents[-1]))) if is_of_task else {}
+    task = _mapping(_mapping(_mapping(value).get("tasks")).get(str(parents[-1]))) if owner == _TASK else {}
     model = kinds.get(str(task.get("uses")))
     if model is not None and name in option_names(model):
         hint = "; options of the kind stand under `with`"
     else:
-        hint = suggestion(name, (_TASK_KEYS if is_of_task else _WORKFLOW_KEYS) | unsupported)
-    owner = "a task" if is_of_task else "a workflow"
+        hint = suggestion(name, known | unsupported)
     return Problem(code=UNKNOWN_KEY, path=problem.path, message=f'"{name}" is not a key of {owner}{hint}')
+
+
+def _keys_at(path: list[str | int]) -> tuple[str, frozenset[str], frozenset[str]]:
+    """Return whose keys stand at a path, which it has, and which it will have."""
+    if not path:
+        return "a workflow", _keys_of(WorkflowDefinition), UNSUPPORTED_WORKFLOW_KEYS
+    if len(path) == 2 and path[0] == "tasks":
+        return _TASK, _keys_of(TaskSpec), UNSUPPORTED_TASK_KEYS
+    if path[-1] == "retry":
+        return "`retry`", _keys_of(RetrySpec), frozenset()
+    return "`defaults`", _keys_of(TaskDefaults), UNSUPPORTED_TASK_KEYS
+
+
+@functools.cache
+def _keys_of(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:

@@ -3,12 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
+from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import (
     RESERVED_WORDS,
     UNSUPPORTED_TASK_KEYS,
     UNSUPPORTED_WORKFLOW_KEYS,
     OnWorkerLost,
     RunIf,
+    TaskDefaults,
     TaskSpec,
     WorkflowDefinition,
 )
@@ -34,12 +36,22 @@ def test_smallest_definition_has_these_defaults():
         "run_if": RunIf.ALL_SUCCEEDED,
         "condition": None,
         "on_worker_lost": OnWorkerLost.RETRY,
+        "retry": None,
         "description": None,
     }
+    assert smallest.retry_of("a") is None
+
+
+def test_retry_of_a_task_comes_before_that_of_the_workflow_key_by_key():
+    tasks = {"a": {"uses": "noop"}, "b": {"uses": "noop", "retry": {"max_attempts": 1}}}
+    both = definition(defaults={"retry": {"max_attempts": 5, "delay": "9s"}}, tasks=tasks)
+
+    assert [both.retry_of(key).max_attempts for key in "ab"] == [5, 1]
+    assert [both.retry_of(key).delay for key in "ab"] == [9, 9]
 
 
 def test_every_field_has_a_description():
-    for model in (WorkflowDefinition, TaskSpec):
+    for model in (WorkflowDefinition, TaskSpec, TaskDefaults, RetrySpec):
         assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 

@@ -48,7 +48,7 @@ tasks:
     uses: shell
     needs: [a, c, 7]
     with: {comand: x, env: {A: "${{ inputs.dya }}"}}
-    retry: 3
+    retry: {max_attemps: 3, delay: soon}
   c:
     uses: shell
     command: echo
@@ -100,7 +100,8 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
         ("missing_key", "tasks.b.with.command", 15, 5),
         ("unknown_option", "tasks.b.with.comand", 15, 12),
         ("unknown_input", "tasks.b.with.env.A", 15, 29),
-        ("not_supported_yet", "tasks.b.retry", 16, 5),
+        ("unknown_key", "tasks.b.retry.max_attemps", 16, 13),
+        ("invalid_value", "tasks.b.retry.delay", 16, 29),
         ("unknown_key", "tasks.c.command", 19, 5),
         ("reference_not_upstream", "tasks.c.with.command", 20, 12),
         ("not_allowed", "tasks.c.run_if", 21, 5),
@@ -121,6 +122,16 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
         (
             {"tasks": {"a": {"uses": "noop", "duration": 1}}},
             '"duration" is not a key of a task; options of the kind stand under `with`',
+        ),
+        (
+            {"tasks": {"a": {"uses": "noop", "retry": {"max_attemps": 2}}}},
+            '"max_attemps" is not a key of `retry`; did you mean "max_attempts"?',
+        ),
+        ({"tasks": {"a": {"uses": "noop", "retry": 3}}}, "must be a mapping, not a whole number"),
+        ({"defaults": {"retri": {}}}, '"retri" is not a key of `defaults`; did you mean "retry"?'),
+        (
+            {"defaults": {"retry": {"delay": "2x"}}},
+            "should be a duration such as 200ms, 3s, 5m, 2h or 1d, or a number of seconds",
         ),
         ({"tasks": {}}, "must have at least 1 entry; it has 0"),
         ({"tasks": None}, "must be a mapping, not null"),
