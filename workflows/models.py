@@ -186,6 +186,7 @@ class TaskExecution(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     queued_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
+    first_started_at = models.DateTimeField(null=True, help_text="When the first attempt began.")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -4,6 +4,7 @@ import json
 
 from celery import current_app
 
+from executors.base import TaskError, TaskResult
 from tests.builders import start_run
 from tests.integration.schedules import HOLDER, task_of
 from workflows.dispatch import call_watch, execution, leases
@@ -15,8 +16,8 @@ from workflows.runs.statuses import Reason, TaskStatus
 # A queue nobody takes messages from: the tests say what becomes of the calls.
 QUEUE = "nobody"
 CALL = {"uses": "celery", "with": {"task": "team.resize", "args": ["a.png"], "queue": QUEUE}}
-ENDED = Outcome(status=TaskStatus.SUCCEEDED, output="thumbnail")
-FAILED = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="x")
+ENDED = TaskResult(output="thumbnail")
+FAILED = TaskResult(error=TaskError(code="x", message="x"))
 PARKED = Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -9,6 +9,7 @@ from celery import current_app
 from celery.exceptions import Ignore, Reject
 
 from examples import celery_tasks
+from executors.base import TaskError, TaskResult
 from tests.builders import start_run, statuses
 from tests.integration.calls import (
     CALL,
@@ -26,7 +27,6 @@ from tests.integration.calls import (
 )
 from tests.integration.schedules import HOLDER, held_open, hold, rerun, take, task_of
 from workflows.dispatch import celery_calls, execution, finalise, finish, recovery, settle, tasks
-from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef
 from workflows.models import WorkflowRun
 from workflows.runs import services as runs
@@ -97,7 +97,7 @@ def test_error_of_a_call_does_not_show_the_secrets_of_its_run(actor, connection)
     run = start_run(actor, {"a": CALL}, inputs={"password": secret}, given={"password": "hunter22"})
     execute(run)
 
-    refused = Outcome(status=TaskStatus.FAILED, error_code="x", error_message="bad password hunter22")
+    refused = TaskResult(error=TaskError(code="x", message="bad password hunter22"))
     settle.settle(connection, call_of(run), refused)
 
     assert row(run).error_message == "bad password ••••••"
@@ -123,7 +123,7 @@ def test_call_that_ends_before_its_attempt_parks_ends_the_task_once(actor, conne
 def test_second_end_of_a_call_changes_nothing(actor, connection, late):
     run = start(actor)
     execute(run)
-    settle.settle(connection, call_of(run), Outcome(status=TaskStatus.SUCCEEDED, output="first"))
+    settle.settle(connection, call_of(run), TaskResult(output="first"))
     before = row(run)
 
     assert settle.settle(connection, call_of(run), late) is False

@@ -3,16 +3,20 @@ all.
 """
 
 import itertools
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from executors.base import TaskError, TaskResult
 from tests.builders import start_run
 from tests.integration.schedules import FAILED, HOLDER, SUCCEEDED, do, follow, task_of
-from workflows.dispatch import call_watch, claim, finalise, finish, leases, settle
+from workflows.dispatch import call_watch, claim, finalise, finish, leases, retry, settle
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef
+from workflows.dispatch.retry import Retry
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.statuses import (
@@ -72,9 +76,9 @@ def taking_back(**columns):
     return apply
 
 
-def settling(outcome):
+def settling(result):
     def apply(connection, actor, run):
-        settle.settle(connection, CallRef(task=task_of(run, "b"), tries=0), outcome)
+        settle.settle(connection, CallRef(task=task_of(run, "b"), tries=0), result)
 
     return apply
 
@@ -88,6 +92,12 @@ def losing_call(**columns):
     return apply
 
 
+def waking(connection, actor, run):
+    due = {"reason": Reason.RETRY_BACKOFF, "wake_at": "2020-01-01T00:00:00Z"}
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(**due)
+    retry.wake_due(connection)
+
+
 def cancelling(connection, actor, run):
     runs.cancel_run(actor=actor, run_id=run.id)
 
@@ -96,6 +106,8 @@ NOT_STARTED = {TaskStatus.PENDING, TaskStatus.QUEUED}
 RUNNING = {TaskStatus.RUNNING}
 WAITING = {TaskStatus.WAITING}
 PARKED = Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
+REFUSED = TaskResult(error=TaskError(code="x", message="x"))
+TRIED_AGAIN = replace(FAILED, retry=Retry(after=timedelta(0), max_attempts=2, within=None))
 STATEMENTS = {
     "claim": (TaskEvent.CLAIM, NOT_STARTED, SUCCEEDED, claiming),
     "claim that skips": (TaskEvent.SKIP, NOT_STARTED, FAILED, claiming),
@@ -109,8 +121,15 @@ STATEMENTS = {
     "take back, too often": (TaskEvent.FAIL, RUNNING, SUCCEEDED, taking_back(platform_failures=9)),
     "take back, cancelled": (TaskEvent.CANCEL, RUNNING, SUCCEEDED, taking_back(hold=2)),
     "finish by parking": (TaskEvent.PARK, RUNNING, SUCCEEDED, finishing(PARKED)),
-    "settle as succeeded": (TaskEvent.SUCCEED, RUNNING | WAITING, SUCCEEDED, settling(SUCCEEDED)),
-    "settle as failed": (TaskEvent.FAIL, RUNNING | WAITING, SUCCEEDED, settling(FAILED)),
+    "settle as succeeded": (TaskEvent.SUCCEED, RUNNING | WAITING, SUCCEEDED, settling(TaskResult())),
+    "settle as failed": (
+        TaskEvent.FAIL,
+        RUNNING | WAITING,
+        SUCCEEDED,
+        settling(REFUSED),
+    ),
+    "finish by waiting for a retry": (TaskEvent.PARK, RUNNING, SUCCEEDED, finishing(TRIED_AGAIN)),
+    "wake for a retry": (TaskEvent.QUEUE, WAITING, SUCCEEDED, waking),
     "lose the call": (TaskEvent.QUEUE, WAITING, SUCCEEDED, losing_call()),
     "lose the call, too often": (TaskEvent.FAIL, WAITING, SUCCEEDED, losing_call(platform_failures=9)),
     # What runs is cancelled by whoever runs it.

@@ -16,7 +16,6 @@ from executors.pools.lease import RELIST
 from maestro.core import sql
 from workflows.dispatch import broker, celery_calls, each, leases, settle
 from workflows.dispatch.broker import BrokerAway
-from workflows.dispatch.finish import outcome_of
 from workflows.dispatch.messages import CallRef, TaskRef
 
 logger = logging.getLogger(__name__)
@@ -103,7 +102,7 @@ def _find_abandoned(connection: sql.Connection, calls: Mapping[CallRef, Mapping[
 
 def _settle(connection: sql.Connection, ref: CallRef, ended: TaskResult) -> bool:
     """End a task whose call has ended, and nobody told."""
-    if not settle.settle(connection, ref, outcome_of(ended)):
+    if not settle.settle(connection, ref, ended):
         return False
     logger.warning("Found the end of the call of task %s of run %s", ref.task.task_key, ref.task.run_id)
     return True

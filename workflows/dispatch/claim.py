@@ -29,6 +29,7 @@ SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
     claim_message = %(message_id)s,
     worker = %(worker)s,
     started_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.started_at END,
+    first_started_at = CASE j.decision WHEN 'run' THEN coalesce(c.first_started_at, clock_timestamp()) END,
     finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
 FROM (
     SELECT t.id, {decision} AS decision

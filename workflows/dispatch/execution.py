@@ -152,7 +152,10 @@ def _run(claimed: Claim) -> Outcome:
         write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines, is_repeat=True),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
-    outcome = outcome_of(result) if result.waits_for is None else _call(claimed, version, secrets, result.waits_for)
+    if result.waits_for is None:
+        outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
+    else:
+        outcome = _call(claimed, version, secrets, result.waits_for)
     return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
 
 
@@ -167,7 +170,7 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
         is_hushed=bool(secrets.texts),
     )
     if ended is not None:
-        return outcome_of(ended)
+        return outcome_of(ended, version, claimed.task_key, claimed.tries)
     where = f" in queue {call.queue}" if call.queue else ""
     line = LogLine(
         stream="log",

@@ -10,13 +10,17 @@ from psycopg.types.json import Jsonb
 
 from executors.base import JsonValue, TaskResult
 from maestro.core import sql
+from workflows.catalog.cache import CompiledVersion
+from workflows.dispatch import retry
 from workflows.dispatch.claim import Claim
+from workflows.dispatch.retry import Retry
 from workflows.runs.statuses import TaskStatus
 
 # Guard, re-checked under the row lock: the claim token, random for each claim, so neither a lost commit nor a rerun can
 # re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled.
 # The commit is synchronous: what is finished stays finished.
-_FINISH = """
+_FENCE = "t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s"
+_FINISH = f"""
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
     reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN '' ELSE %(reason)s END,
@@ -26,9 +30,10 @@ SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN '
     error_message = %(error_message)s,
     wake_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN clock_timestamp() + %(wake_after)s END,
     finished_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN NULL ELSE clock_timestamp() END
-WHERE t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s
+WHERE {_FENCE}
 RETURNING t.status, t.hold, t.finished_at
 """
+_PARK_FOR_RETRY = retry.statement(_FENCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,8 @@ class Outcome:
     """What a person reads about a failure."""
     wake_after: datetime.timedelta | None = None
     """When somebody looks at a task that parks."""
+    retry: Retry | None = None
+    """The attempt that follows a failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +68,23 @@ class Finished:
     """When, by the database's clock; None while it waits."""
 
 
-def outcome_of(result: TaskResult) -> Outcome:
-    """Translate the result of an attempt or a call that has ended."""
+def outcome_of(result: TaskResult, version: CompiledVersion, task_key: str, tries: int) -> Outcome:
+    """Translate the result of an attempt or a call that has ended, after so many failures before it."""
     if result.error is None:
         return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
-    return Outcome(status=TaskStatus.FAILED, error_code=result.error.code, error_message=result.error.message)
+    return Outcome(
+        status=TaskStatus.FAILED,
+        error_code=result.error.code,
+        error_message=result.error.message,
+        retry=retry.retry_after(version, task_key, tries, result.error),
+    )
 
 
 def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finished | None:
-    """End or park the attempt that holds the claim. None when the claim is no longer the row's: nothing is written."""
+    """End or park the attempt that holds the claim; a failure parks that is tried again.
+
+    None when the claim is no longer the row's: nothing is written.
+    """
     parameters = {
         "id": claim.id,
         "token": claim.claim_token,
@@ -80,6 +95,10 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
         "error_message": outcome.error_message,
         "wake_after": outcome.wake_after,
     }
+    if outcome.retry is not None:
+        hold = retry.park(connection, _PARK_FOR_RETRY, parameters, outcome.retry)
+        if hold is not None:
+            return Finished(status=TaskStatus.WAITING, hold=hold, finished_at=None)
     with sql.cursor(connection, tuple_row) as cursor:
         row = cursor.execute(_FINISH, parameters).fetchone()
     return None if row is None else Finished(status=TaskStatus(row[0]), hold=row[1], finished_at=row[2])

@@ -7,11 +7,12 @@ import logging
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from executors.base import TaskResult
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import advance
-from workflows.dispatch.finish import Outcome
+from workflows.dispatch import advance, retry
+from workflows.dispatch.finish import outcome_of
 from workflows.dispatch.messages import CallRef
 from workflows.dispatch.publish import RunRef
 
@@ -20,7 +21,12 @@ logger = logging.getLogger(__name__)
 # Guard, re-checked under the row lock: status, and generation and tries, which together are the call. A call may end
 # before its attempt has parked: then the row is still `running`, and the attempt's own finish will change nothing. A
 # failure under `hold = 2` is the cancellation somebody asked for.
-_SETTLE = """
+_FENCE = """
+    t.run_id = %(run_id)s AND t.organization_id = %(organization_id)s
+    AND t.task_key = %(task_key)s AND t.map_index IS NOT DISTINCT FROM %(map_index)s
+    AND t.status || '' IN ('running', 'waiting') AND t.generation = %(generation)s AND t.tries = %(tries)s
+"""
+_SETTLE = f"""
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'cancelled' ELSE %(status)s END,
     reason = '',
@@ -30,17 +36,17 @@ SET status = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'cancelled' ELS
     error_message = %(error_message)s,
     wake_at = NULL,
     finished_at = clock_timestamp()
-WHERE t.run_id = %(run_id)s AND t.organization_id = %(organization_id)s
-  AND t.task_key = %(task_key)s AND t.map_index IS NOT DISTINCT FROM %(map_index)s
-  AND t.status || '' IN ('running', 'waiting') AND t.generation = %(generation)s AND t.tries = %(tries)s
+WHERE {_FENCE}
 """
+_PARK_FOR_RETRY = retry.statement(_FENCE)
 _RUN = "SELECT workflow_version_id, inputs FROM workflow_runs WHERE id = %s AND organization_id = %s"
 
 
-def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
-    """End the task whose call has ended, then look at what follows; tell whether it was this that ended it.
+def settle(connection: sql.Connection, ref: CallRef, result: TaskResult) -> bool:
+    """End the task whose call has ended, or park it until its next attempt; tell whether it was this that did.
 
-    Looks also when nothing changed: a first try may have been written but not answered.
+    After an end it looks at what follows, also when nothing changed: a first try may have been written and not
+    answered.
     """
     task = ref.task
     with sql.cursor(connection, tuple_row) as cursor:
@@ -50,6 +56,7 @@ def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
         return False
     version_id, inputs = found
     version = cache.get_version(connection, version_id)
+    outcome = outcome_of(result, version, task.task_key, ref.tries)
     parameters = {
         "run_id": task.run_id,
         "organization_id": task.organization_id,
@@ -62,6 +69,8 @@ def settle(connection: sql.Connection, ref: CallRef, outcome: Outcome) -> bool:
         "error_code": outcome.error_code,
         "error_message": Secrets.of(version.definition.inputs, inputs).hide_in_text(outcome.error_message),
     }
+    if outcome.retry is not None and retry.park(connection, _PARK_FOR_RETRY, parameters, outcome.retry) is not None:
+        return True
     is_settled = connection.execute(_SETTLE, parameters).rowcount == 1
     if not is_settled:
         logger.info("Ignored the end of a call of task %s of run %s: nothing waits for it", task.task_key, task.run_id)

@@ -16,7 +16,6 @@ from workflows.compiler.canvas import EXECUTE, SEND_QUEUED
 from workflows.dispatch import advance, celery_calls, execution, publish, settle
 from workflows.dispatch.broker import BrokerAway
 from workflows.dispatch.celery_calls import CALL_FAILED, CALL_SUCCEEDED
-from workflows.dispatch.finish import outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 
@@ -97,8 +96,8 @@ def _call_of(*, run_id: str, organization_id: str, task: tuple[str, int | None, 
 
 
 def _settle(ref: CallRef, result: TaskResult) -> None:
-    outcome = outcome_of(check_result(result))
+    checked = check_result(result)
     try:
-        sql.with_engine_connection(lambda connection: settle.settle(connection, ref, outcome))
+        sql.with_engine_connection(lambda connection: settle.settle(connection, ref, checked))
     except sql.UNAVAILABLE as error:
         raise Reject(type(error).__name__, requeue=True) from error

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     CELERY = "celery"
     CALL_LOST = "call_lost"
     WORKER_LOST = "worker_lost"
+    RETRY_BACKOFF = "retry_backoff"
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
 
@@ -115,6 +116,7 @@ TASK_TRANSITIONS: Mapping[TaskStatus, Mapping[TaskEvent, TaskStatus]] = {
         TaskEvent.QUEUE: TaskStatus.QUEUED,
         TaskEvent.SUCCEED: TaskStatus.SUCCEEDED,
         TaskEvent.FAIL: TaskStatus.FAILED,
+        TaskEvent.PARK: TaskStatus.WAITING,
         TaskEvent.SKIP: TaskStatus.SKIPPED,
         TaskEvent.CANCEL: TaskStatus.CANCELLED,
     },

@@ -31,6 +31,7 @@ TASK_TABLE = {
     ("waiting", "queue"): "queued",
     ("waiting", "succeed"): "succeeded",
     ("waiting", "fail"): "failed",
+    ("waiting", "park"): "waiting",
     ("waiting", "skip"): "skipped",
     ("waiting", "cancel"): "cancelled",
 }
