@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +42,7 @@ def logs_command(
     Lines of an attempt after the first are marked by its number.
     """
     from maestro.cli import output, text
+    from maestro.cli.runs import naming_task
 
     is_empty = True
 
@@ -57,7 +57,7 @@ def logs_command(
     def read(after: int) -> LogExtract:
         return client.runs.read_log(run_id, after=after, task_key=task_key, attempt=attempt, level=level)
 
-    with _naming_task(client, run_id, task_key):
+    with naming_task(client, run_id, task_key):
         if follow:
             _follow(client, run_id, read, show)
         for line in client.runs.iterate_logs(run_id, task_key=task_key, attempt=attempt, level=level):
@@ -99,22 +99,3 @@ def _follow(client: Client, run_id: str, read: Callable[[int], LogExtract], show
         run = follow_log(lambda: client.runs.get(run_id), read, show, notice)
     notice(f"Run {output.status(run.status)}. More: maestro show {run_id}")
     sys.exit(following.EXIT_CODES[run.status])
-
-
-@contextmanager
-def _naming_task(client: Client, run_id: str, task_key: str | None) -> Iterator[None]:
-    """Turn "not found" into a failure that names the nearest tasks, when it is the task that does not exist."""
-    from maestro.cli import explanations, failures, text
-    from maestro.client import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if task_key is None or not explanations.is_not_found(error):
-            raise
-        keys = {task.task_key for task in client.runs.iterate_task_executions(run_id)}
-        raise failures.Failure(
-            f"The run has no task '{text.one_line(task_key)}'.{failures.suggestion(task_key, keys)} "
-            f"`maestro show {run_id}` lists them.",
-            code="task_not_found",
-        ) from error

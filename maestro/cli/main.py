@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("Runs", "maestro.cli.starting:run_command", "Start a run of a workflow or a definition file."),
     "runs": Entry("Runs", "maestro.cli.runs:runs_command", "List runs, the latest first."),
     "show": Entry("Runs", "maestro.cli.runs:show_command", "Show one run, or follow it."),
+    "attempts": Entry("Runs", "maestro.cli.attempts:attempts_command", "List how often tasks were tried, and why."),
     "logs": Entry("Runs", "maestro.cli.logs:logs_command", "Print what tasks wrote."),
     "cancel": Entry("Runs", "maestro.cli.runs:cancel_command", "Cancel a run."),
     "kinds": Entry("Reference", "maestro.cli.reference:kinds_command", "List the kinds of task."),

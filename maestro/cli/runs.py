@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -95,6 +97,25 @@ def cancel_command(client: Client, run_id: str, as_json: bool) -> None:
         click.echo(f"Run {run_id} is {output.status(run.status)}.")
     else:
         click.echo(f"Run {run_id} is being cancelled; running tasks are asked to stop.")
+
+
+@contextmanager
+def naming_task(client: Client, run_id: str, task_key: str | None) -> Iterator[None]:
+    """Turn "not found" into a failure that names the nearest tasks, when it is the task that does not exist."""
+    from maestro.cli import explanations, failures, text
+    from maestro.client import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if task_key is None or not explanations.is_not_found(error):
+            raise
+        keys = {task.task_key for task in client.runs.iterate_task_executions(run_id)}
+        raise failures.Failure(
+            f"The run has no task '{text.one_line(task_key)}'.{failures.suggestion(task_key, keys)} "
+            f"`maestro show {run_id}` lists them.",
+            code="task_not_found",
+        ) from error
 
 
 def _print_run(run: Run) -> None:

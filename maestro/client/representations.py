@@ -122,6 +122,7 @@ class TaskExecution(Representation):
     lost_attempts: int = 0
     """Attempts that were lost, because their worker or its process died."""
     needs: Strings = ()
+    wake_at: Moment | None = None
     output: JsonValue = None
     error_code: str | None = None
     """Stable code of its error."""
@@ -141,6 +142,22 @@ class TaskExecution(Representation):
     def is_active(self) -> bool:
         """Tell whether the task is queued, running or waiting for something."""
         return self.status in ACTIVE_TASK_STATUSES
+
+
+class TaskAttempt(Representation):
+    """An attempt after which its task was tried again."""
+
+    id: str | int | None = None
+    task_key: str
+    map_index: int | None = None
+    attempt: int
+    status: str
+    """`failed`, or `lost` when its worker was."""
+    error_code: str | None = None
+    error_message: str | None = None
+    worker: str | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
 
 
 class LogLine(Representation):

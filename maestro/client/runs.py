@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from maestro.client.representations import LogExtract, LogLine, Page, Run, TaskExecution
+from maestro.client.representations import LogExtract, LogLine, Page, Run, TaskAttempt, TaskExecution
 from maestro.client.transport import Query, Transport
 
 MAX_PAGE_SIZE = 200
@@ -50,6 +50,11 @@ class Runs:
         """Return the first page of the run's task executions, or the page a `next_query` names."""
         following = {"limit": str(MAX_PAGE_SIZE)} if query is None else query
         return self._transport.get_page(f"{_path(run_id)}/task-executions", TaskExecution, following)
+
+    def iterate_past_attempts(self, run_id: str, *, task_key: str | None = None) -> Iterator[TaskAttempt]:
+        """Yield the attempts after which a task was tried again, oldest first; with a task key those of that task."""
+        query = _given({"task_key": task_key, "limit": str(MAX_PAGE_SIZE)})
+        return self._transport.get_all(f"{_path(run_id)}/past-attempts", TaskAttempt, query)
 
     def iterate_logs(
         self, run_id: str, *, task_key: str | None = None, attempt: int | None = None, level: str | None = None

@@ -43,6 +43,8 @@ CALLS: list[tuple[str, str, str, Any, int]] = [
     ("get_run", "GET", NOWHERE, None, 404),
     ("list_task_executions", "GET", "/workflow-runs/{run}/task-executions", None, 200),
     ("list_task_executions", "GET", "/workflow-runs/{run}/task-executions?task_key=x", None, 404),
+    ("list_past_attempts", "GET", "/workflow-runs/{run}/past-attempts?task_key=greet", None, 200),
+    ("list_past_attempts", "GET", "/workflow-runs/{run}/past-attempts?task_key=x", None, 404),
     ("list_log_lines", "GET", "/workflow-runs/{run}/logs", None, 200),
     ("list_log_lines", "GET", "/workflow-runs/{run}/logs?task_key=greet&attempt=1&level=warning&after=0", None, 200),
     ("list_log_lines", "GET", "/workflow-runs/{run}/logs?level=loud", None, 422),

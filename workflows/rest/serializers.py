@@ -14,7 +14,7 @@ from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
 from workflows.definition.secrets import Secrets
-from workflows.models import TaskExecution, Workflow, WorkflowRun, WorkflowVersion
+from workflows.models import TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
 from workflows.runs import selectors
 
 
@@ -207,6 +207,8 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
     output = serializers.SerializerMethodField(
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
+    wake_at = serializers.DateTimeField(help_text="When a task that waits is looked at again.", allow_null=True)
+    error_code = ReasonField(allow_null=True)
     error_message = ReasonField(allow_null=True)
     worker = ReasonField(allow_null=True)
 
@@ -222,6 +224,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "reason",
             "attempt",
             "lost_attempts",
+            "wake_at",
             "needs",
             "output",
             "error_code",
@@ -239,6 +242,30 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
         """Return the output without the secrets of the run's inputs."""
         secrets: Secrets = self.context["secrets"]
         return secrets.hide_in(task.output)
+
+
+class TaskAttemptOutput(serializers.ModelSerializer[TaskAttempt]):
+    """An attempt after which its task was tried again."""
+
+    task_key = serializers.CharField(source="task_execution.task_key")
+    map_index = serializers.IntegerField(source="task_execution.map_index", allow_null=True)
+    status = serializers.ChoiceField(["failed", "lost"], help_text="`lost` when its worker was.")
+
+    class Meta:
+        model = TaskAttempt
+        fields = [
+            "id",
+            "task_key",
+            "map_index",
+            "attempt",
+            "status",
+            "error_code",
+            "error_message",
+            "worker",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
 
 
 class LogLineOutput(serializers.ModelSerializer[TaskLogLine]):

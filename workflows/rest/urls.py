@@ -17,6 +17,7 @@ urlpatterns = [
     path("workflow-runs/<uuid:run_id>", views.RunView.as_view()),
     path("workflow-runs/<uuid:run_id>/cancel", views.RunCancelView.as_view()),
     path("workflow-runs/<uuid:run_id>/task-executions", views.TaskExecutionListView.as_view()),
+    path("workflow-runs/<uuid:run_id>/past-attempts", views.TaskAttemptListView.as_view()),
     path("workflow-runs/<uuid:run_id>/logs", views.RunLogView.as_view()),
     path("kinds", views.KindListView.as_view()),
 ]

@@ -248,6 +248,26 @@ class TaskExecutionListView(APIView):
         return answer_page(self, request, paginator, rows, serializers.TaskExecutionOutput, secrets=secrets)
 
 
+class TaskAttemptListView(APIView):
+    """Earlier attempts of the tasks of a run."""
+
+    @extend_schema(
+        operation_id="list_past_attempts",
+        parameters=parameters.OF_TASKS,
+        responses={200: page_of(serializers.TaskAttemptOutput), **refusals(404, 422)},
+    )
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """List the attempts after which a task was tried again, oldest first; with `task_key`, those of that task.
+
+        The attempt that ended a task, or goes on, is in its task execution.
+        """
+        actor = actor_of(request)
+        wanted = parameters.query(parameters.TaskParameters, request)
+        run = selectors.get_run(actor=actor, run_id=run_id)
+        rows = selectors.list_past_attempts(actor=actor, run=run, task_key=wanted.task_key)
+        return answer_page(self, request, OldestFirstPagination(), rows, serializers.TaskAttemptOutput)
+
+
 class RunLogView(APIView):
     """What the attempts of a run wrote."""
 

@@ -16,7 +16,7 @@ from workflows.definition.secrets import Secrets, mask_inputs
 from workflows.definition.values import JsonValue
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.filters import LogFilter
-from workflows.models import TaskExecution, WorkflowRun
+from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.runs import retention
 
 
@@ -68,6 +68,19 @@ def list_task_executions(*, actor: Actor, run: WorkflowRun, task_key: str | None
     if not of_task.exists():
         raise TaskNotFound(task_key)
     return of_task
+
+
+def list_past_attempts(*, actor: Actor, run: WorkflowRun, task_key: str | None = None) -> QuerySet[TaskAttempt]:
+    """Return the attempts of a run, or of one of its tasks, that did not end their task: it was tried again.
+
+    Raises `TaskNotFound`.
+    """
+    actor.require(Permission.READ_RUNS)
+    attempts = TaskAttempt.objects.filter(organization_id=actor.organization_id, task_execution__run=run)
+    if task_key is not None:
+        tasks = list_task_executions(actor=actor, run=run, task_key=task_key)
+        attempts = attempts.filter(task_execution__in=tasks)
+    return attempts.select_related("task_execution")
 
 
 def read_log(*, actor: Actor, run: WorkflowRun, wanted: LogFilter) -> LogExtract:

@@ -40,6 +40,9 @@ WRONG = [
     ("show", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     ("show flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
     (f"show {NOBODY}", 1, NO_RUN),
+    ("attempts", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    (f"attempts {NOBODY}", 1, NO_RUN),
+    (f"attempts {RUN_ID} raed", 1, "The run has no task 'raed'. Did you mean read?"),
     ("logs", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     (f"logs {NOBODY}", 1, NO_RUN),
     (f"logs {NOBODY} --follow", 1, NO_RUN),
@@ -103,6 +106,7 @@ def server(api: FakeApi, directory: Path) -> None:
     api.on_list("/workflow-runs", [])
     api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/logs", problem(404, "task_not_found", "No such task."))
+    api.on_turns("GET", f"/workflow-runs/{RUN_ID}/past-attempts", problem(404, "task_not_found", "No such task."))
     for method, path in (("GET", ""), ("GET", "/logs"), ("GET", "/task-executions"), ("POST", "/cancel")):
         api.on_turns(method, f"/workflow-runs/{NOBODY}{path}", problem(404, "run_not_found", NO_RUN))
     (directory / "flow.yaml").write_text("name: flow\n")
