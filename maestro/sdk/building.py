@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
+
 from maestro.sdk.errors import DefinitionError, check_name
 from maestro.sdk.references import Reference, as_template, text_of
 from workflows.definition.expressions import compile_right_parts
+from workflows.definition.model_problems import read_errors
 from workflows.definition.problems import Problem, suggestion
+from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import OnWorkerLost, RunIf
 from workflows.definition.values import JsonValue
 
@@ -31,6 +35,8 @@ class Settings:
     """Its `if:`."""
     on_worker_lost: str | None = None
     """What happens when its worker is lost."""
+    retry: Mapping[str, JsonValue] | None = None
+    """How often and when it is tried again."""
     description: str | None = None
     """What it is for."""
 
@@ -42,6 +48,7 @@ def make_settings(
     run_if: str | None = None,
     if_: Reference | str | None = None,
     on_worker_lost: str | None = None,
+    retry: Mapping[str, JsonValue] | None = None,
     description: str | None = None,
 ) -> Settings:
     """Check the keywords that every task takes. Raises DefinitionError."""
@@ -53,8 +60,26 @@ def make_settings(
         )
     tasks = tuple(after) if isinstance(after, (list, tuple)) else (after,)
     return Settings(
-        key=key, after=tasks, run_if=run_if, condition=if_, on_worker_lost=on_worker_lost, description=description
+        key=key,
+        after=tasks,
+        run_if=run_if,
+        condition=if_,
+        retry=check_retry(retry),
+        on_worker_lost=on_worker_lost,
+        description=description,
     )
+
+
+def check_retry(given: Mapping[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+    """Return `retry=` as a definition has it. Raises DefinitionError."""
+    if given is None:
+        return None
+    try:
+        RetrySpec.model_validate(given)
+    except ValidationError as error:
+        first = next(read_errors(error, dict(given))).problem
+        raise DefinitionError(f"retry={given!r}: {first.pointer}: {first.message}") from error
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 class Building:
@@ -86,6 +111,8 @@ class Building:
             "description": settings.description,
         }
         task |= {name: str(value) for name, value in more.items() if value is not None}
+        if settings.retry is not None:
+            task["retry"] = settings.retry
         self.tasks[key] = task
         return Reference(f"tasks.{key}.output")
 

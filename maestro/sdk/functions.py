@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar, cast
 
 from maestro.core.user_code.typed_function import InvalidArguments, TypedFunction, UnusableSignature
@@ -39,11 +39,13 @@ class Task(TypedFunction[Parameters, Returned]):
         run_if: str | None = None,
         if_: object = None,
         on_worker_lost: str | None = None,
+        retry: Mapping[str, JsonValue] | None = None,
         description: str | None = None,
     ) -> Task[Parameters, Returned]:
         """Return the same task with more said about it: `report.set(after=[loaded], if_=rows.count > 0)(rows)`.
 
-        `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs,
+        `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs, `retry`
+        how often and when it is tried again, with the keys a definition has (`{"max_attempts": 5, "delay": "2s"}`), and
         `on_worker_lost="fail"` that it must not run twice.
         """
         changed = Task(self.function)
@@ -53,6 +55,7 @@ class Task(TypedFunction[Parameters, Returned]):
             run_if=run_if,
             if_=cast("Reference | str | None", if_),
             on_worker_lost=on_worker_lost,
+            retry=retry,
             description=description,
         )
         return changed

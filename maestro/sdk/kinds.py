@@ -18,6 +18,7 @@ def uses(
     run_if: str | None = None,
     if_: Any = None,
     on_worker_lost: str | None = None,
+    retry: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task of any kind, with its options as a definition has them under `with:`; return its output's reference.
@@ -26,7 +27,13 @@ def uses(
     """
     building = require_building(f"uses({kind!r})")
     settings = make_settings(
-        key=key, after=after, run_if=run_if, if_=if_, on_worker_lost=on_worker_lost, description=description
+        key=key,
+        after=after,
+        run_if=run_if,
+        if_=if_,
+        retry=retry,
+        on_worker_lost=on_worker_lost,
+        description=description,
     )
     try:
         return building.add(kind, options or {}, settings, default_key=kind)
@@ -44,6 +51,7 @@ def shell(
     run_if: str | None = None,
     if_: Any = None,
     on_worker_lost: str | None = None,
+    retry: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task that runs a command with `/bin/sh`. Pass values by `env` and quote them: `"$NAME"`."""
@@ -56,6 +64,7 @@ def shell(
         after=after,
         run_if=run_if,
         if_=if_,
+        retry=retry,
         on_worker_lost=on_worker_lost,
         description=description,
     )

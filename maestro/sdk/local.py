@@ -6,7 +6,7 @@ import datetime
 import importlib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from maestro.core.user_code import current_task
 from maestro.core.user_code.calling import CallRefused, call_function, read_arguments, wait_for
 from maestro.core.user_code.current_task import CurrentTask
-from maestro.core.user_code.exceptions import error_code, summarize
+from maestro.core.user_code.exceptions import TaskFailed, error_code, summarize
 from maestro.core.user_code.typed_function import NotJson, to_json
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.workflows import Workflow
@@ -24,6 +24,7 @@ from workflows.definition.graph import TaskGraph
 from workflows.definition.inputs import resolve_inputs
 from workflows.definition.joins import Decision, End, decide_join
 from workflows.definition.problems import DefinitionInvalid, suggestion
+from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import TaskSpec, WorkflowDefinition
 from workflows.definition.validation import validate
 from workflows.definition.values import JsonValue, check_value
@@ -50,6 +51,8 @@ class LocalTask:
     """What went wrong."""
     exception: BaseException | None = None
     """The exception its function raised."""
+    attempts: int = 0
+    """How often it was tried; 0 when it was skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,10 @@ def run_locally(
 ) -> LocalRun:
     """Run a workflow in this process: the tasks one after the other, joins and conditions as on the platform.
 
-    Python tasks are called. `outputs` replaces tasks by their keys: by a value, by an exception to raise, or by a
-    function to call, with the arguments of a Python task or the options of another kind as keywords. Tasks of other
-    kinds must be replaced. Raises DefinitionError, and InputsInvalid as the server would refuse the inputs.
+    Python tasks are called, and called again as their `retry` says, but at once. `outputs` replaces tasks by their
+    keys: by a value, by an exception to raise, or by a function to call, with the arguments of a Python task or the
+    options of another kind as keywords. Tasks of other kinds must be replaced. Raises DefinitionError, and
+    InputsInvalid as the server would refuse the inputs.
     """
     if not isinstance(workflow, Workflow):
         raise DefinitionError(f"run_locally() runs a function decorated by @workflow, not {workflow!r}")
@@ -157,11 +161,25 @@ class _Run:
             options = compile_template(dict(task.options), (*path, "with")).render(self._scope)
         except ExpressionFailed as error:
             return LocalTask(status="failed", error_code="expression_failed", error_message=str(error))
-        return self._attempt(key, self._action(key, task.uses, options))
+        rule = self._definition.retry_of(key) or RetrySpec(max_attempts=1)
+        action = self._action(key, task.uses, options)
+        for attempt in range(1, rule.max_attempts + 1):
+            ended = replace(self._attempt(key, action, attempt), attempts=attempt)
+            if not self._is_tried_again(ended, rule):
+                break
+        return ended
 
-    def _attempt(self, key: str, action: Callable[[], object]) -> LocalTask:
+    @staticmethod
+    def _is_tried_again(ended: LocalTask, rule: RetrySpec) -> bool:
+        """Tell whether another attempt follows while there is one left; without the delays."""
+        is_hopeless = ended.exception is None or (
+            isinstance(ended.exception, TaskFailed) and not ended.exception.is_retryable
+        )
+        return ended.status == "failed" and not is_hopeless and rule.tries_again_on(ended.error_code)
+
+    def _attempt(self, key: str, action: Callable[[], object], attempt: int) -> LocalTask:
         try:
-            with current_task.running(self._current(key)):
+            with current_task.running(self._current(key, attempt)):
                 output = to_json(action())
         except CallRefused as refusal:
             return LocalTask(status="failed", error_code=refusal.code, error_message=refusal.message)
@@ -191,12 +209,12 @@ class _Run:
         found = function if function is not None else _find_function(key, path)
         return lambda: call_function(path, found, arguments)
 
-    def _current(self, key: str) -> CurrentTask:
+    def _current(self, key: str, attempt: int) -> CurrentTask:
         return CurrentTask(
             run_id=self._id,
             workflow_name=self._definition.name,
             task_key=key,
-            attempt=1,
+            attempt=attempt,
             idempotency_token=uuid.uuid5(self._id, key).hex,
             is_cancelled=lambda: False,
         )

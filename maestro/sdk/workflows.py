@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, overload
 
-from maestro.sdk.building import Building, building, current_building
+from maestro.sdk.building import Building, building, check_retry, current_building
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.inputs import input_schemas
 from maestro.sdk.references import Reference, as_template
@@ -21,13 +21,22 @@ SCHEMA_VERSION = 1
 class Workflow:
     """A workflow written as a function."""
 
-    def __init__(self, function: Callable[..., object], *, name: str, description: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., object],
+        *,
+        name: str,
+        description: str | None,
+        retry: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         self.function = function
         """The function that draws the graph."""
         self.name = name
         """Name of the workflow."""
         self.description = description
         """What it is for."""
+        self.retry = check_retry(retry)
+        """How often and when its tasks are tried again that do not say otherwise."""
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a workflow is run by Maestro, or in a test by `run_locally`."""
@@ -53,6 +62,7 @@ class Workflow:
         parts: dict[str, JsonValue] = {
             "description": self.description,
             "inputs": inputs,
+            "defaults": {} if self.retry is None else {"retry": self.retry},
             "tasks": made.tasks,
             "outputs": _outputs(returned),
         }
@@ -67,23 +77,32 @@ class Workflow:
 
 @overload
 def workflow(
-    function: Callable[..., object], *, name: str | None = None, description: str | None = None
+    function: Callable[..., object],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    retry: Mapping[str, JsonValue] | None = None,
 ) -> Workflow: ...
 
 
 @overload
 def workflow(
-    *, name: str | None = None, description: str | None = None
+    *, name: str | None = None, description: str | None = None, retry: Mapping[str, JsonValue] | None = None
 ) -> Callable[[Callable[..., object]], Workflow]: ...
 
 
 def workflow(
-    function: Callable[..., object] | None = None, *, name: str | None = None, description: str | None = None
+    function: Callable[..., object] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    retry: Mapping[str, JsonValue] | None = None,
 ) -> Workflow | Callable[[Callable[..., object]], Workflow]:
     """Make a function a workflow: its parameters are the inputs, each call of a task is a task, what it returns is the
     output (a dict: one output for each key; anything else: the output `result`).
 
     The name is by default the function's with `-` for `_`; the description is the first paragraph of its docstring.
+    `retry` is that of every task which does not say otherwise, with the keys a definition has.
     """
 
     def decorate(function: Callable[..., object]) -> Workflow:
@@ -91,6 +110,7 @@ def workflow(
             function,
             name=function.__name__.replace("_", "-") if name is None else name,
             description=_first_paragraph(function) if description is None else description,
+            retry=retry,
         )
 
     return decorate if function is None else decorate(function)

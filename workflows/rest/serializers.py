@@ -208,7 +208,6 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
     wake_at = serializers.DateTimeField(help_text="When a task that waits is looked at again.", allow_null=True)
-    error_code = ReasonField(allow_null=True)
     error_message = ReasonField(allow_null=True)
     worker = ReasonField(allow_null=True)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from maestro.sdk import (
     DefinitionError,
     InputsInvalid,
+    TaskFailed,
     current_task,
     error_message,
     expression,
@@ -219,3 +220,29 @@ def test_size_of_an_output_decides():
     tasks = run(flow).tasks
 
     assert (tasks["many"].status, tasks["none"].status) == ("succeeded", "skipped")
+
+
+def failing_until(attempt, raised):
+    def call():
+        if current_task().attempt < attempt:
+            raise raised
+        return current_task().attempt
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("retry", "raised", "attempts", "ended"),
+    [
+        (None, OSError(), 1, "failed"),
+        ({"max_attempts": 3}, OSError(), 3, "succeeded"),
+        ({"max_attempts": 2}, OSError(), 2, "failed"),
+        ({"not_on": ["os_error"]}, OSError(), 1, "failed"),
+        ({"max_attempts": 3}, TaskFailed("x", retry=False), 1, "failed"),
+        ({"on": ["busy"]}, TaskFailed("x", code="busy"), 3, "succeeded"),
+    ],
+)
+def test_failed_task_is_tried_again_as_its_retry_says(retry, raised, attempts, ended):
+    ran = run(lambda: uses("http", key="a", retry=retry), {"a": failing_until(3, raised)})
+
+    assert (ran.tasks["a"].attempts, ran.tasks["a"].status) == (attempts, ended)

@@ -83,6 +83,19 @@ def test_text_with_an_expression_written_by_hand_is_a_need():
     assert tasks_of(flow)["shell"]["needs"] == ["clean_up"]
 
 
+def test_retries_are_written_as_in_yaml():
+    @workflow(retry={"max_attempts": 5, "delay": "2s"})
+    def flow():
+        samples.clean_up.set(retry={"on": ("connection_error",)})()
+        shell("true", retry={"max_attempts": 1})
+
+    drawn = flow.definition()
+
+    assert drawn["defaults"] == {"retry": {"max_attempts": 5, "delay": "2s"}}
+    assert drawn["tasks"]["clean_up"]["retry"] == {"on": ["connection_error"]}
+    assert drawn["tasks"]["shell"]["retry"] == {"max_attempts": 1}
+
+
 def test_task_is_the_function_outside_of_a_workflow():
     table = samples.read("as given", limit=2)
 
@@ -108,6 +121,10 @@ def test_value_that_cannot_be_stored_is_refused_with_its_path():
         (lambda: samples.untyped(object()), "task untyped: <object object at"),
         (lambda: samples.clean_up.set(run_if="all_don")(), "run_if is one of all_succeeded, all_done"),
         (lambda: uses("noop", on_worker_lost="fial"), "on_worker_lost is one of retry, fail, not 'fial'"),
+        (
+            lambda: samples.clean_up.set(retry={"max_attempts": 0})(),
+            r"retry={'max_attempts': 0}: max_attempts: must be at least 1",
+        ),
         (lambda: samples.clean_up.set(if_=3 > 2)(), "if_ is a comparison of references"),
         (lambda: samples.clean_up.set(after="clean_up")(), "after= takes what calls of tasks returned"),
         (
