@@ -43,18 +43,23 @@ lock: ## Write requirements*.txt from requirements*.in (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
-# Where there is no apt-get, or no right to use it, the tests that need a tool are skipped and say so.
-tools: ## Install the system packages that tests need: Chromium, by apt-get as root
-	@if command -v chromium >/dev/null 2>&1; then \
-	    echo "Chromium is installed."; \
-	elif ! command -v apt-get >/dev/null 2>&1; then \
-	    echo "There is no apt-get here. Install Chromium yourself, or the tests of the admin in a browser are skipped."; \
-	elif [ "$$(id -u)" -ne 0 ]; then \
-	    echo "Installing needs root: sudo make tools. Without Chromium, the tests of the admin in a browser are skipped."; \
-	else \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
-	        || echo "Chromium could not be installed: the tests of the admin in a browser are skipped."; \
-	fi
+# Where there is no apt-get, or no right to use it, the tests that need a tool are skipped and say so. Each is named by its
+# command, which is its package's name too.
+TOOLS := chromium faketime
+
+tools: ## Install the system packages that tests need: Chromium and faketime, by apt-get as root
+	@for tool in $(TOOLS); do \
+	    if command -v "$$tool" >/dev/null 2>&1; then \
+	        echo "$$tool is installed."; \
+	    elif ! command -v apt-get >/dev/null 2>&1; then \
+	        echo "There is no apt-get here. Install $$tool yourself, or the tests that need it are skipped."; \
+	    elif [ "$$(id -u)" -ne 0 ]; then \
+	        echo "Installing needs root: sudo make tools. Without $$tool, the tests that need it are skipped."; \
+	    else \
+	        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$tool"; } \
+	            || echo "$$tool could not be installed: the tests that need it are skipped."; \
+	    fi; \
+	done
 
 clean: ## Remove .venv and caches; data in .maestro stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -117,7 +117,7 @@ class LogLine:
     message: str
     """The text without its newline."""
     created_at: datetime.datetime
-    """When the worker read it, UTC."""
+    """When the worker read it, by the database's clock."""
 
 
 class TaskContext(Protocol):

@@ -24,7 +24,7 @@ class TaskLogLine(models.Model):
     stream = models.CharField(max_length=10)
     level = models.CharField(max_length=10)
     message = models.TextField()
-    created_at = models.DateTimeField(help_text="When the worker read the line, by the worker's clock.")
+    created_at = models.DateTimeField(help_text="When the worker read the line, by the database's clock.")
     stored_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

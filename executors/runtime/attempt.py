@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import traceback
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ def run_attempt(
     idempotency_token: str,
     write_lines: WriteLines,
     is_cancelled: Callable[[], bool],
+    now: Callable[[], datetime.datetime],
     write_lines_again: WriteLines | None = None,
 ) -> TaskResult:
     """Run one attempt and return what it came to; whatever goes wrong is a result with an error, never an exception.
@@ -43,7 +45,7 @@ def run_attempt(
     `raw_options` are the task's `with:`, expressions already evaluated. `write_lines` stores lines of the log, in
     order: while the attempt runs it is called from a thread of its own, in the end from the caller's; calls never
     overlap. After a call that failed it is `write_lines_again`, with lines of which some may be stored. `is_cancelled`
-    is asked often, so it must be cheap.
+    is asked often, so it must be cheap. `now` dates the lines.
 
     Only an exception that ends the process (SystemExit of a worker being stopped) passes through, after the log is
     written and the workspace removed.
@@ -72,7 +74,7 @@ def run_attempt(
         idempotency_token=idempotency_token,
         options=options,
     )
-    context = _AttemptContext(request, AttemptLog(write_lines, write_lines_again), is_cancelled)
+    context = _AttemptContext(request, AttemptLog(write_lines, write_lines_again, now=now), is_cancelled)
     try:
         return check_result(_execute(executor, request, context))
     finally:

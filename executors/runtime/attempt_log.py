@@ -37,8 +37,15 @@ class AttemptLog:
     call that failed it is `write_lines_again`, with the same lines and perhaps more: some may have been written.
     """
 
-    def __init__(self, write_lines: WriteLines, write_lines_again: WriteLines | None = None) -> None:
+    def __init__(
+        self,
+        write_lines: WriteLines,
+        write_lines_again: WriteLines | None = None,
+        *,
+        now: Callable[[], datetime.datetime],
+    ) -> None:
         self._write_lines = write_lines
+        self._now = now
         self._write_lines_again = write_lines_again or write_lines
         self._has_failed = False
         # Re-entrant: a signal handler of the user's code may print while a line is being added.
@@ -89,7 +96,7 @@ class AttemptLog:
         self._bytes += size
         self._lines += 1
         # Later than the line before, whatever the clock says: by its time a line is known in its attempt.
-        self._last_at = max(datetime.datetime.now(datetime.UTC), self._last_at + datetime.timedelta(microseconds=1))
+        self._last_at = max(self._now(), self._last_at + datetime.timedelta(microseconds=1))
         self._pending.append(LogLine(stream=stream, level=level, message=line, created_at=self._last_at))
         if len(self._pending) == 1:
             self._first_pending_at = time.monotonic()

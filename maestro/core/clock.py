@@ -1,8 +1,12 @@
-"""How times are shown: RFC 3339, UTC, microseconds and `Z`. Row times themselves are the database's."""
+"""How times are shown: RFC 3339, UTC, microseconds and `Z`. Row times themselves are the database's; who needs one
+between two statements goes on from the last it read.
+"""
 
 from __future__ import annotations
 
 import datetime
+import time
+from collections.abc import Callable
 
 
 def format_time(moment: datetime.datetime | None) -> str | None:
@@ -10,3 +14,19 @@ def format_time(moment: datetime.datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class DatabaseClock:
+    """The database's clock as this process knows it: a time that was read from it, and how long ago that is.
+
+    Right also where the clock of this machine is not, because only its monotonic clock is asked.
+    """
+
+    def __init__(self, read: datetime.datetime, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._monotonic = monotonic
+        self._read_at = monotonic()
+
+    def now(self) -> datetime.datetime:
+        """Return the time."""
+        return self._read + datetime.timedelta(seconds=self._monotonic() - self._read_at)

@@ -1,10 +1,12 @@
 """Real PostgreSQL, Valkey and Celery workers for tests that need them."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,15 @@ ROOT = Path(__file__).parents[2]
 class WorkerProcess:
     """A stock Celery worker as a child process."""
 
-    def __init__(self, log: Path, name: str = "tests", concurrency: int = 2, application: str = "maestro") -> None:
+    def __init__(
+        self,
+        log: Path,
+        name: str = "tests",
+        concurrency: int = 2,
+        application: str = "maestro",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environment = os.environ | (environment or {})
         self.name = f"{name}@localhost"
         self.log = log
         self._command = [sys.executable, "-m", "celery", "-A", application, "worker", "-l", "INFO"]
@@ -40,7 +50,9 @@ class WorkerProcess:
     def start(self) -> None:
         """Start, and wait until it takes messages."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd=ROOT, env=self._environment, start_new_session=True
+            )
             started_at = log.tell()
         deadline = time.monotonic() + 30
         while b" ready." not in self.log.read_bytes()[started_at:]:
@@ -83,15 +95,25 @@ def broker(servers):
         yield client
 
 
+@contextlib.contextmanager
+def beat_process(log: Path, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run beat, whose tick recovers, inside the block."""
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
+        variables = os.environ | (environment or {})
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=variables)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
 @pytest.fixture(scope="module")
 def beat(database, tmp_path_factory):
-    """A real beat process, whose tick recovers."""
-    with (tmp_path_factory.mktemp("beat") / "beat.log").open("wb") as log:
-        command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+    """A real beat process."""
+    with beat_process(tmp_path_factory.mktemp("beat") / "beat.log") as process:
         yield process
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from executors.base import TaskError, TaskResult
+from maestro.core.clock import DatabaseClock
 from tests.builders import start_run
 from tests.integration.schedules import FAILED, HOLDER, SUCCEEDED, do, follow, task_of
 from workflows.dispatch import call_watch, claim, finalise, finish, leases, retry, settle
@@ -58,6 +59,7 @@ def finishing(outcome):
             workflow_version_id=run.workflow_version_id,
             inputs={},
             run_created_at=run.created_at,
+            clock=DatabaseClock(run.created_at),
         )
         finish.finish(connection, held, outcome)
 

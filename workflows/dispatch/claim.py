@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
+from maestro.core.clock import DatabaseClock
 from workflows.dispatch.messages import Holder, TaskRef
 from workflows.runs import joins
 from workflows.runs.statuses import TaskStatus
@@ -51,7 +52,8 @@ WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
 _COLUMNS = """
     c.id, c.status, c.attempt, c.tries, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
     c.started_at, c.finished_at,
-    r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at
+    r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at,
+    clock_timestamp() AS clock
 """
 
 
@@ -102,6 +104,8 @@ class Claim:
     """The run's inputs."""
     run_created_at: datetime.datetime
     """When the run was made."""
+    clock: DatabaseClock
+    """Goes on from the claim."""
 
 
 def claim(connection: sql.Connection, task: TaskRef, holder: Holder, token: UUID) -> Claim | None:
@@ -145,4 +149,6 @@ def _one(connection: sql.Connection, statement: str, task: TaskRef, holder: Hold
     }
     with sql.cursor(connection, dict_row) as cursor:
         row: dict[str, Any] | None = cursor.execute(statement, parameters).fetchone()
-    return None if row is None else Claim(**(row | {"status": TaskStatus(row["status"])}))
+    if row is None:
+        return None
+    return Claim(**(row | {"status": TaskStatus(row["status"]), "clock": DatabaseClock(row["clock"])}))

@@ -151,6 +151,7 @@ def _run(claimed: Claim) -> Outcome:
         write_lines=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines),
         write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines, is_repeat=True),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
+        now=claimed.clock.now,
     )
     if result.waits_for is None:
         outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
@@ -176,7 +177,7 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
         stream="log",
         level="info",
         message=f"Called the Celery task {call.task}{where} as {ref.celery_id}; waiting for its end.",
-        created_at=datetime.datetime.now(datetime.UTC),
+        created_at=claimed.clock.now(),
     )
     sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, secrets, [line]))
     return Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)

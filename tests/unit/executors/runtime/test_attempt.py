@@ -1,3 +1,4 @@
+import datetime
 import tempfile
 import threading
 from typing import ClassVar
@@ -50,6 +51,7 @@ def run(kind="sample", lines=None, is_cancelled=lambda: False, map_index=None, *
         idempotency_token="token-of-clean",
         write_lines=(lambda batch: None) if lines is None else lines.extend,
         is_cancelled=is_cancelled,
+        now=lambda: datetime.datetime.now(datetime.UTC),
     )
 
 
@@ -238,6 +240,7 @@ def test_log_that_cannot_be_written_does_not_fail_the_task(install, monkeypatch)
         idempotency_token="i",
         write_lines=refuse,
         is_cancelled=lambda: False,
+        now=lambda: datetime.datetime.now(datetime.UTC),
     )
 
     assert result == TaskResult(output=1)

@@ -16,6 +16,14 @@ def no_delays(monkeypatch):
     monkeypatch.setattr(attempt_log, "CLOSE_DELAYS_SECONDS", (0.0,) * TRIES_AT_THE_END)
 
 
+def now():
+    return datetime.datetime.now(datetime.UTC)
+
+
+def make_log(*writers, now=now):
+    return AttemptLog(*writers, now=now)
+
+
 class Store:
     """Keeps batches; fails the first `failures` writes."""
 
@@ -41,7 +49,7 @@ class Store:
 
 def test_lines_are_written_at_the_end_in_order():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
     before = datetime.datetime.now(datetime.UTC)
 
     log.write_line("one")
@@ -59,7 +67,7 @@ def test_lines_are_written_at_the_end_in_order():
 def test_attempt_that_writes_nothing_starts_no_thread_and_no_write():
     store = Store()
     threads = threading.active_count()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     assert threading.active_count() == threads
     log.close()
@@ -69,7 +77,7 @@ def test_attempt_that_writes_nothing_starts_no_thread_and_no_write():
 def test_lines_are_written_while_the_attempt_runs(monkeypatch):
     monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 0.01)
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     log.write_line("one")
 
@@ -82,7 +90,7 @@ def test_lines_are_written_while_the_attempt_runs(monkeypatch):
 def test_full_batch_is_written_at_once(monkeypatch):
     monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 60)
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     for number in range(BATCH_LINES):
         log.write_line(str(number))
@@ -95,7 +103,7 @@ def test_full_batch_is_written_at_once(monkeypatch):
 def test_running_code_never_writes_itself(monkeypatch):
     monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 0)
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     for number in range(3 * BATCH_LINES):
         log.write_line(str(number))
@@ -108,7 +116,7 @@ def test_running_code_never_writes_itself(monkeypatch):
 
 
 def test_thread_is_gone_after_the_attempt():
-    log = AttemptLog(Store().write)
+    log = make_log(Store().write)
     log.write_line("one")
 
     log.close()
@@ -118,7 +126,7 @@ def test_thread_is_gone_after_the_attempt():
 
 def test_line_written_after_the_end_is_dropped():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
     log.close()
 
     log.write_line("late")
@@ -128,7 +136,7 @@ def test_line_written_after_the_end_is_dropped():
 
 def test_message_of_several_lines_becomes_several_lines():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     log.write_line("one\ntwo\x00\n")
     log.close()
@@ -138,7 +146,7 @@ def test_message_of_several_lines_becomes_several_lines():
 
 def test_lines_of_several_threads_are_all_kept_in_the_order_of_each():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     def write(name):
         for number in range(300):
@@ -157,7 +165,7 @@ def test_lines_of_several_threads_are_all_kept_in_the_order_of_each():
 
 def test_log_is_cut_at_its_limit_with_one_marker():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     for _ in range(1100):
         log.write_line("x" * 1023)
@@ -170,7 +178,7 @@ def test_log_is_cut_at_its_limit_with_one_marker():
 
 def test_log_of_very_many_lines_is_cut_too():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     log.write_line("\n" * (LOG_LIMIT_LINES + 100))
     log.close()
@@ -182,7 +190,7 @@ def test_log_of_very_many_lines_is_cut_too():
 @pytest.mark.parametrize("failures", [1, TRIES_AT_THE_END - 1])
 def test_failing_write_is_tried_again_at_the_end(failures, caplog):
     store = Store(failures)
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
     log.write_line("one")
     log.write_line("two")
 
@@ -195,7 +203,7 @@ def test_failing_write_is_tried_again_at_the_end(failures, caplog):
 def test_lines_of_a_write_that_failed_are_written_as_such(monkeypatch):
     monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 60)
     first, again = Store(failures=1), Store()
-    log = AttemptLog(first.write, again.write)
+    log = make_log(first.write, again.write)
 
     for number in range(BATCH_LINES):
         log.write_line(str(number))
@@ -207,7 +215,7 @@ def test_lines_of_a_write_that_failed_are_written_as_such(monkeypatch):
 
 def test_each_line_is_later_than_the_one_before():
     store = Store()
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     log.write_line("\n" * 500)
     log.close()
@@ -219,7 +227,7 @@ def test_each_line_is_later_than_the_one_before():
 def test_failing_write_is_tried_again_while_the_attempt_runs(monkeypatch):
     monkeypatch.setattr(attempt_log, "FLUSH_SECONDS", 0.001)
     store = Store(failures=WRITE_TRIES - 1)
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
 
     for number in range(2 * BATCH_LINES):
         log.write_line(str(number))
@@ -231,7 +239,7 @@ def test_failing_write_is_tried_again_while_the_attempt_runs(monkeypatch):
 
 def test_lines_that_cannot_be_written_are_reported_and_never_raise(caplog):
     store = Store(failures=1000)
-    log = AttemptLog(store.write)
+    log = make_log(store.write)
     log.write_line("one")
     log.write_line("two")
 
@@ -240,3 +248,15 @@ def test_lines_that_cannot_be_written_are_reported_and_never_raise(caplog):
 
     assert store.tries == TRIES_AT_THE_END
     assert (caplog.records[-1].event, caplog.records[-1].lines) == ("attempt_log_lost", 2)
+
+
+def test_lines_are_dated_by_the_clock_that_is_given():
+    store = Store()
+    moment = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    log = make_log(store.write, now=lambda: moment)
+
+    log.write_line("one\ntwo")
+    log.close()
+
+    step = datetime.timedelta(microseconds=1)
+    assert [line.created_at for line in store.batches[0]] == [moment, moment + step]
