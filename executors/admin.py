@@ -43,7 +43,8 @@ class WorkerAdmin(ReadOnly, PlatformAdmin):
 
     list_display = ("name", "shown_status", "concurrency", "holds", "heartbeat_at", "started_at", "lost_at")
     list_filter = (StatusFilter,)
-    ordering = ("-id",)
+    # An id begins with its worker's own time, which may be wrong.
+    ordering = ("-started_at", "-id")
     fields = (
         "name",
         "status_text",

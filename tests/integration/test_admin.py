@@ -1,5 +1,6 @@
 """The admin as signed-in people meet it: who sees and may do what, and what its lists cost."""
 
+import datetime
 import re
 import secrets
 
@@ -358,6 +359,19 @@ def test_home_names_failed_runs_and_lost_workers(actor, superuser, sent):
 
     assert f"status=failed&amp;created=24h&amp;workflow__id__exact={run.workflow_id}" in page
     assert worker.name in page
+
+
+def test_latest_worker_stands_first_whatever_it_takes_for_the_time(superuser):
+    ids = sorted(new_id() for _ in range(3))
+    for worker_id, year in zip(ids, (2126, 2127, 2125), strict=True):
+        at = datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
+        Worker.objects.create(id=worker_id, name=f"of-{year}", pid=1, concurrency=1, started_at=at, lost_at=at)
+
+    page = superuser.get(address("executors_worker_changelist")).content.decode()
+    Worker.objects.filter(id__in=ids).delete()
+
+    places = [page.index(name) for name in ("of-2127", "of-2126", "of-2125")]
+    assert places == sorted(places)
 
 
 def test_home_counts_lost_attempts_and_late_results(superuser):
