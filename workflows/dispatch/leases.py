@@ -50,22 +50,28 @@ _LOST_WITH_PROCESS = """
 _LOST_CALL = "SELECT t.id, t.claim_token, false AS has_stopped FROM task_executions t WHERE t.id = %(id)s"
 _IS_RUNNING = "c.status = 'running'"
 _IS_WAITING = "c.status = 'waiting' AND c.hold = 0 AND c.generation = %(generation)s AND c.attempt = %(attempt)s"
-# `on_worker_lost` stands in the definition, which never changes.
+# `on_worker_lost` stands in the definition, which never changes. It is unpacked once for a version, not for each task.
 _TAKE_BACK = """
-WITH lost AS MATERIALIZED ({lost}), judged AS (
+WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
+    SELECT v.id AS version_id, task.key
+    FROM workflow_versions v CROSS JOIN LATERAL jsonb_each(v.definition -> 'tasks') task
+    WHERE v.id IN (
+        SELECT r.workflow_version_id
+        FROM lost JOIN task_executions t ON t.id = lost.id JOIN workflow_runs r ON r.id = t.run_id
+    ) AND task.value ->> 'on_worker_lost' = 'fail'
+), judged AS (
     SELECT t.id, lost.claim_token,
            CASE WHEN lost.has_stopped THEN 0 ELSE 1 END AS losses,
            CASE WHEN lost.has_stopped THEN 'worker_stopped' ELSE %(code)s END AS code,
            CASE WHEN lost.has_stopped THEN 'The worker was stopped while it ran' ELSE %(cause)s END AS cause,
            CASE WHEN t.hold = 2 THEN 'cancelled'
                 WHEN lost.has_stopped THEN 'queued'
-                WHEN v.definition -> 'tasks' -> t.task_key ->> 'on_worker_lost' = 'fail' THEN 'failed'
+                WHEN (r.workflow_version_id, t.task_key) IN (TABLE never_again) THEN 'failed'
                 WHEN t.platform_failures + 1 >= %(most)s THEN 'quarantined'
                 ELSE 'queued' END AS verdict
     FROM lost
     JOIN task_executions t ON t.id = lost.id
     JOIN workflow_runs r ON r.id = t.run_id
-    JOIN workflow_versions v ON v.id = r.workflow_version_id
     ORDER BY t.run_id, t.position
     FOR NO KEY UPDATE OF t
 ), taken AS (
