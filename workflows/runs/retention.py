@@ -1,9 +1,9 @@
 """What is deleted of history, and in which order: one bounded transaction at a time. When and how much in a row is
 decided in `workflows.dispatch.retention`.
 
-Ages are counted from the end of a run, by the database's clock. A run of ordinary size goes with all its rows in one
-transaction. A large one is first hidden (`pruned_at`), then taken away from its leaves to its root, so that whatever
-is left is found again. Log lines and attempts that go before their run are found by how far the last batch came.
+Ages are counted from the end of a run, by the database's clock. A run goes with all its rows in one transaction; a
+large one is first hidden (`pruned_at`), then taken away from its leaves to its root, so that whatever is left is found
+again. Log lines and attempts that go before their run are found by how far the last batch came.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.rows import scalar_row, tuple_row
+from psycopg.rows import class_row, scalar_row, tuple_row
 
 from maestro.core import sql
 
@@ -111,37 +111,29 @@ _SET_PROGRESS = "UPDATE retention_progress SET {until} = %(until)s WHERE organiz
 # Of each kind, the first run that may have some. It is ordered by the column that decides, because any other index of
 # the organization's runs would seem as good to the planner, and be read whole.
 _FIND_WORK = """
-SELECT o.id,
+SELECT o.id AS organization_id,
        coalesce((
            SELECT r.finished_at FROM workflow_runs r
            WHERE r.organization_id = o.id AND r.finished_at IS NOT NULL AND r.pruned_at IS NULL
            ORDER BY r.finished_at LIMIT 1
-       ) < now() - make_interval(days => o.run_retention_days), false),
+       ) < now() - make_interval(days => o.run_retention_days), false) AS has_runs,
        coalesce((
            SELECT r.finished_at FROM workflow_runs r
            WHERE r.organization_id = o.id AND r.finished_at > greatest(
                p.attempts_pruned_until, now() - make_interval(days => o.run_retention_days), '-infinity'
            )
            ORDER BY r.finished_at LIMIT 1
-       ) < now() - make_interval(days => o.attempt_retention_days), false),
+       ) < now() - make_interval(days => o.attempt_retention_days), false) AS has_attempts,
        coalesce((
            SELECT r.finished_at FROM workflow_runs r
            WHERE r.organization_id = o.id AND r.finished_at > greatest(
                p.lines_pruned_until, now() - make_interval(days => o.run_retention_days), '-infinity'
            )
            ORDER BY r.finished_at LIMIT 1
-       ) < now() - make_interval(days => o.log_retention_days), false)
+       ) < now() - make_interval(days => o.log_retention_days), false) AS has_lines
 FROM organizations o LEFT JOIN retention_progress p ON p.organization_id = o.id
 WHERE o.id > %(after)s ORDER BY o.id LIMIT %(limit)s
 """
-_ARE_LINES_PRUNED = """
-SELECT coalesce(r.finished_at < now() - make_interval(days => o.log_retention_days), false)
-       OR coalesce(r.finished_at <= p.lines_pruned_until, false)
-FROM workflow_runs r JOIN organizations o ON o.id = r.organization_id
-                     LEFT JOIN retention_progress p ON p.organization_id = o.id
-WHERE r.id = %(run_id)s
-"""
-
 _BEGINNING = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -183,20 +175,10 @@ def bounded_transaction(connection: sql.Connection) -> Iterator[None]:
         yield
 
 
-def are_lines_pruned(connection: sql.Connection, *, run_id: UUID) -> bool:
-    """Tell whether a run ended so long ago that its log lines are not kept: they are gone, or about to go."""
-    row = connection.execute(_ARE_LINES_PRUNED, {"run_id": run_id}).fetchone()
-    return row is not None and bool(row[0])
-
-
 def find_old_history(connection: sql.Connection, *, after: UUID, limit: int) -> list[OldHistory]:
     """Look at organizations in the order of their ids, from the one after `after`; return all that were looked at."""
-    with sql.cursor(connection, tuple_row) as cursor:
-        rows = cursor.execute(_FIND_WORK, {"after": after, "limit": limit}).fetchall()
-    return [
-        OldHistory(organization_id=organization_id, has_runs=runs, has_attempts=attempts, has_lines=lines)
-        for organization_id, runs, attempts, lines in rows
-    ]
+    with sql.cursor(connection, class_row(OldHistory)) as cursor:
+        return cursor.execute(_FIND_WORK, {"after": after, "limit": limit}).fetchall()
 
 
 class OldRuns:
@@ -212,8 +194,8 @@ class OldRuns:
 
     def prune(self, connection: sql.Connection, rows: int) -> Batch:
         """Delete as many whole runs as have at most so many rows together; only hide those that have more."""
-        runs = _runs_of(rows)
-        parameters = {"organization_id": self._organization_id, "since": self._since, "runs": runs, "rows": rows}
+        runs, since = _runs_of(rows), self._since
+        parameters = {"organization_id": self._organization_id, "since": since, "runs": runs, "rows": rows}
         with bounded_transaction(connection):
             with sql.cursor(connection, tuple_row) as cursor:
                 found = cursor.execute(_FIND_OLD_RUNS, parameters).fetchall()
@@ -226,9 +208,10 @@ class OldRuns:
                 else:
                     small.append(run_id)
                     total += size
-                self._since = finished_at
+                since = finished_at
             connection.execute(_HIDE_RUNS, {"run_ids": large})
             deleted = _delete_whole(connection, small, rows) if small else 0
+        self._since = since
         return Batch(deleted=deleted, has_more=len(found) == runs or len(small) + len(large) < len(found))
 
 

@@ -17,7 +17,15 @@ from workflows.definition.values import JsonValue
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.filters import LogFilter
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
-from workflows.runs import retention
+
+# They are gone, or about to go.
+_ARE_LINES_PRUNED = """
+SELECT coalesce(r.finished_at < now() - make_interval(days => o.log_retention_days), false)
+       OR coalesce(r.finished_at <= p.lines_pruned_until, false)
+FROM workflow_runs r JOIN organizations o ON o.id = r.organization_id
+                     LEFT JOIN retention_progress p ON p.organization_id = o.id
+WHERE r.id = %(run_id)s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,5 +101,10 @@ def read_log(*, actor: Actor, run: WorkflowRun, wanted: LogFilter) -> LogExtract
     return LogExtract(
         lines=wanted.apply(lines),
         last_id=max(settled_id, wanted.after or 0),
-        is_pruned=retention.are_lines_pruned(sql.request_connection(), run_id=run.id),
+        is_pruned=_are_lines_pruned(run),
     )
+
+
+def _are_lines_pruned(run: WorkflowRun) -> bool:
+    row = sql.request_connection().execute(_ARE_LINES_PRUNED, {"run_id": run.id}).fetchone()
+    return row is not None and bool(row[0])
