@@ -111,6 +111,7 @@ def chaos_command(
     view = _ProgressLine(plan.runs)
     with _terminated_as_interrupted(), _scratch(ScratchStack(campaign.WORKERS), view, keep=keep) as stack:
         view.say(f"Seed {plan.seed}. Starting a stack of its own in {text.one_line(stack.home.path)}.")
+        view.show(campaign.Progress(phase="starting the stack"))
         stack.start()
         findings = campaign.run_campaign(stack, plan, view.show)
         view.clear()
@@ -244,6 +245,8 @@ class _ProgressLine:
         self._status.stop()
 
     def _describe(self, progress: Progress) -> str:
+        if not progress.started:
+            return progress.phase
         last = progress.last_fault
         parts = [
             f"{progress.ended:,} of {text.count(self._runs, 'run')} ended",
