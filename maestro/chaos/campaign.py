@@ -54,11 +54,22 @@ class Progress:
     """The latest of them."""
 
 
+class StackLost(Exception):
+    """The stack did not come back after the faults, so that nothing can be judged."""
+
+
 Observe = Callable[[Progress], None]
 
 
 def run_campaign(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
-    """Run a campaign on a stack that is ready. Raises ClientError where the API refuses what it must take."""
+    """Run a campaign on a stack that is ready. Raises StackLost; ClientError where the API refuses a definition."""
+    try:
+        return _run(stack, plan, observe)
+    except UNAVAILABLE as error:
+        raise StackLost(f"The stack did not come back: {error}") from error
+
+
+def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
     observe(Progress(phase="applying definitions"))
     drawn = {graphs.workflow_name(number): graphs.draw_graph(plan.seed, number) for number in range(plan.runs)}
     with stack.client() as client, contextlib.closing(stack.broker()) as broker:
@@ -227,6 +238,7 @@ def _judge(
         expected=expected,
         acknowledged=acknowledged,
         effects=done,
+        repeated_lines=evidence.read_repeated_lines(stack.database_url),
         crashes=[fault.at for fault in injected if fault.forgets_commits],
         leftovers=leftovers,
     )

@@ -8,7 +8,7 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
-from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RunRow, TaskRow
+from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RepeatedLine, RunRow, TaskRow
 
 CONNECT_SECONDS = 5
 # Lists of the broker that are no queues of tasks: answers to remote control, and Celery's own bookkeeping.
@@ -31,6 +31,10 @@ FROM task_attempts ORDER BY task_execution_id, attempt
 _HOLDERS = "SELECT name FROM executor_workers WHERE lost_at IS NULL AND cardinality(held) > 0 ORDER BY name"
 _LINES = """
 SELECT task_key, attempt, stream, message, created_at FROM task_log_lines WHERE run_id = %s ORDER BY id
+"""
+_REPEATED_LINES = """
+SELECT run_id::text, task_key, attempt, message, count(*) AS times
+FROM task_log_lines GROUP BY 1, 2, 3, 4 HAVING count(*) > 1 ORDER BY 1, 2, 3, 4
 """
 _COUNTS = "SELECT count(*), count(finished_at) FROM workflow_runs"
 
@@ -55,6 +59,12 @@ def read_lines(database_url: str, run_id: str) -> tuple[LogLine, ...]:
     """Read what the tasks of a run wrote. Raises psycopg.OperationalError."""
     with _connect(database_url) as connection:
         return tuple(LogLine(**row) for row in _rows(connection, _LINES, (run_id,)))
+
+
+def read_repeated_lines(database_url: str) -> tuple[RepeatedLine, ...]:
+    """Read what stands twice in the log of an attempt. Raises psycopg.OperationalError."""
+    with _connect(database_url) as connection:
+        return tuple(RepeatedLine(**row) for row in _rows(connection, _REPEATED_LINES))
 
 
 def count_runs(database_url: str) -> tuple[int, int]:

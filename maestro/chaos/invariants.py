@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, ExpectedRun, ExpectedTask
-from maestro.chaos.rows import Leftovers, RunRow, TaskRow
+from maestro.chaos.rows import Leftovers, RepeatedLine, RunRow, TaskRow
 
 ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
 ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
@@ -74,6 +74,7 @@ def judge(
     expected: Mapping[str, ExpectedRun],
     acknowledged: Mapping[str, str],
     effects: Sequence[Effect],
+    repeated_lines: Sequence[RepeatedLine],
     crashes: Sequence[float],
     leftovers: Leftovers,
 ) -> Verdict:
@@ -93,6 +94,7 @@ def judge(
     breaks = [
         *missing_runs(runs, acknowledged, wanted),
         *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
+        *lines_repeated(repeated_lines, cases),
         *left_over(leftovers),
     ]
     return Verdict(
@@ -118,6 +120,20 @@ def left_over(leftovers: Leftovers) -> Iterator[Break]:
         yield Break(rule="message_left", message=f"queue {queue} holds {length} messages and nobody takes them")
     for name in leftovers.holding_workers:
         yield Break(rule="message_held", message=f"worker {name} holds a message with nothing left to do")
+
+
+def lines_repeated(lines: Sequence[RepeatedLine], cases: Sequence[Case]) -> Iterator[Break]:
+    """No line of an attempt is stored twice; the tasks of a campaign write none twice."""
+    excused = {
+        (case.run.id, effect.task_key, effect.attempt)
+        for case in cases
+        for _, effect, is_allowed in _repeats(case)
+        if is_allowed
+    }
+    for line in lines:
+        if (line.run_id, line.task_key, line.attempt) not in excused:
+            message = f"attempt {line.attempt} has this line {line.times} times: {line.message}"
+            yield Break(rule="line_repeated", run_id=line.run_id, task_key=line.task_key, message=message)
 
 
 def run_has_ended(case: Case) -> Iterator[Break]:

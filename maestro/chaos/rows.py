@@ -74,6 +74,18 @@ class Leftovers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedLine:
+    """A line that stands more than once in the log of an attempt."""
+
+    run_id: str
+    task_key: str
+    attempt: int
+    message: str
+    times: int
+    """How often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
     """A line that a task wrote."""
 

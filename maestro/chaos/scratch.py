@@ -12,7 +12,7 @@ import psutil
 import redis
 
 from maestro.client import Client
-from maestro.embedded import control, ports, postgres, valkey
+from maestro.embedded import control, ports, postgres, process_table, valkey
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.options import StackOptions
 from maestro.embedded.record import StackRecord, read_record
@@ -96,6 +96,8 @@ class ScratchStack:
 def _running(record: StackRecord, prefix: str) -> list[psutil.Process]:
     found = []
     for process in record.processes:
-        if process.name.startswith(prefix) and process.pid is not None and psutil.pid_exists(process.pid):
+        # Nobody else's process is hit that has the pid of one of ours by now.
+        is_ours = process.pid is not None and process_table.is_same(process.pid, process.born_at)
+        if process.name.startswith(prefix) and is_ours:
             found.append(psutil.Process(process.pid))
     return found

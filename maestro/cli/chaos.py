@@ -113,7 +113,10 @@ def chaos_command(
         view.say(f"Seed {plan.seed}. Starting a stack of its own in {text.one_line(stack.home.path)}.")
         view.show(campaign.Progress(phase="starting the stack"))
         stack.start()
-        findings = campaign.run_campaign(stack, plan, view.show)
+        try:
+            findings = campaign.run_campaign(stack, plan, view.show)
+        except campaign.StackLost as error:
+            raise _Broken(text.one_line(error), code="stack_lost", details={"seed": plan.seed}) from error
         view.clear()
         _publish(findings, report, as_json=as_json)
         if findings.verdict.breaks:
@@ -121,7 +124,7 @@ def chaos_command(
 
 
 class _Broken(failures.Failure):
-    """An invariant broke: the home is kept."""
+    """The stack broke, or an invariant: its home is kept."""
 
 
 @contextlib.contextmanager

@@ -94,7 +94,9 @@ def with_task(key, **changes):
 EFFECTS = (an_effect("a", 1, ended=None), an_effect("a", 2, "two"), an_effect("b", begun=1.6, ended=1.9))
 
 
-def a_verdict(run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT, crashes=(), wanted=1, runs=None):
+def a_verdict(
+    run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT, lines=(), crashes=(), wanted=1, runs=None
+):
     """Judge a campaign of one run."""
     return judge(
         runs=[run or a_run()] if runs is None else runs,
@@ -102,6 +104,7 @@ def a_verdict(run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT,
         expected={"chaos-0": interpret(graph)},
         acknowledged={RUN_ID: "chaos-0"},
         effects=effects,
+        repeated_lines=lines,
         crashes=[START.timestamp() + seconds for seconds in crashes],
         leftovers=leftovers,
     )

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from maestro.chaos.rows import Leftovers
+from maestro.chaos.rows import Leftovers, RepeatedLine
 from tests.unit.chaos.builders import (
     EFFECTS,
     FAILING,
@@ -98,6 +98,14 @@ def test_a_crash_at_another_time_excuses_no_attempt_that_ran_twice(crash):
     verdict = a_verdict(effects=(*EFFECTS, an_effect("b", 1, "three", begun=4)), crashes=[crash])
 
     assert rules(verdict) == [("attempt_repeated", "")]
+
+
+def test_a_line_that_is_stored_twice_is_found_unless_its_attempt_ran_twice():
+    line = RepeatedLine(run_id=RUN_ID, task_key="b", attempt=1, message="hello", times=2)
+    twice = (*EFFECTS, an_effect("b", 1, "three", begun=4))
+
+    assert rules(a_verdict(lines=[line])) == [("line_repeated", "b")]
+    assert rules(a_verdict(lines=[line], effects=twice, crashes=[1.5])) == []
 
 
 def test_what_is_left_in_queues_and_with_workers_is_found():

@@ -1,0 +1,93 @@
+"""`maestro chaos` without a stack: what becomes of its home, and how it ends."""
+
+import json
+
+import pytest
+
+from maestro.chaos import campaign
+from maestro.chaos.campaign import StackLost
+from maestro.embedded.errors import StartFailed
+from maestro.embedded.home import Home
+
+
+class FakeStack:
+    """A scratch stack that only notes what is asked of it."""
+
+    def __init__(self, workers):
+        self.home = Home(self.directory)
+        self.home.create()
+
+    def start(self):
+        self.calls.append("start")
+
+    def stop(self):
+        self.calls.append("stop")
+
+    def remove(self):
+        self.calls.append("remove")
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    FakeStack.calls = []
+    FakeStack.directory = tmp_path / "home"
+    monkeypatch.setattr("maestro.chaos.scratch.ScratchStack", FakeStack)
+    return FakeStack.calls
+
+
+def ending_by(monkeypatch, error):
+    def run_campaign(stack, plan, observe):
+        raise error
+
+    monkeypatch.setattr(campaign, "run_campaign", run_campaign)
+
+
+def test_a_stack_that_does_not_come_back_fails_the_command_and_is_kept(maestro, monkeypatch, calls):
+    ending_by(monkeypatch, StackLost("The stack did not come back: connection refused"))
+
+    result = maestro("chaos", "--seed", "7", "--json")
+
+    assert result.exit_code == 1
+    assert calls == ["start", "stop"]
+    assert f"maestro up --home {FakeStack.directory}" in result.stderr
+    told = json.loads(result.stderr[result.stderr.index("{") :])
+    assert (told["code"], told["seed"]) == ("stack_lost", 7)
+
+
+def test_a_stack_that_does_not_start_is_removed_and_its_reason_told(maestro, monkeypatch, calls):
+    monkeypatch.setattr(FakeStack, "start", _fail)
+
+    result = maestro("chaos")
+
+    assert (result.exit_code, calls) == (1, ["stop", "remove"])
+    assert "Error: worker keeps ending before it is ready" in result.stderr
+
+
+def _fail(stack):
+    raise StartFailed("worker keeps ending before it is ready: see its lines above.")
+
+
+def test_an_interrupted_campaign_is_cleaned_up(maestro, monkeypatch, calls):
+    ending_by(monkeypatch, KeyboardInterrupt())
+
+    result = maestro("chaos", "--keep")
+
+    assert (result.exit_code, calls) == (130, ["start", "stop"])
+
+    calls.clear()
+    assert maestro("chaos").exit_code == 130
+    assert calls == ["start", "stop", "remove"]
+
+
+def test_a_random_seed_is_told_so_that_the_campaign_can_be_repeated(maestro, monkeypatch, calls):
+    seen = []
+    monkeypatch.setattr(campaign, "run_campaign", lambda stack, plan, observe: seen.append(plan.seed) or _interrupt())
+
+    first, second = maestro("chaos"), maestro("chaos")
+
+    assert seen[0] != seen[1]
+    assert [f"Seed {seed}." in result.stderr for seed, result in zip(seen, (first, second), strict=True)] == [True] * 2
+
+
+def _interrupt():
+    raise KeyboardInterrupt
