@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import psycopg
@@ -108,22 +109,24 @@ class _Injector:
         self._plan = plan
         self._ground = Ground(stack=stack, broker=broker, pauses=Pauses())
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faults")
 
     def __enter__(self) -> _Injector:
-        self._thread.start()
+        self._done = self._threads.submit(self._run)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._ground.pauses.resume_all()
-        self._thread.join()
+        self._threads.shutdown()
         # A pause that began in between.
         self._ground.pauses.resume_all()
+        # A campaign whose faults ended by an error has shown nothing.
+        self._done.result()
 
     def go_on(self, seconds: float) -> None:
         """Let faults happen for a while longer."""
-        self._thread.join(seconds)
+        wait([self._done], seconds)
 
     def _run(self) -> None:
         began_at = time.monotonic()
