@@ -22,8 +22,9 @@ from maestro.chaos.scratch import ScratchStack
 QUEUE = "maestro"
 UNACKED = "unacked"
 MOST_DUPLICATED = 20
-SHORTEST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 20.0
+SHORT_PAUSE_SECONDS = (1.0, 5.0)
+# Longer than a worker's lease lasts, when it comes to the worst.
+LONG_PAUSE_SECONDS = (12.0, 20.0)
 # How a backend of the database names itself in the process table, after the role and the database.
 BACKEND = "postgres: maestro"
 
@@ -190,30 +191,39 @@ return #waiting
 
 def _pause(ground: Ground, chance: random.Random) -> Blow | None:
     name, find = chance.choice(list(_PAUSED.items()))
-    # Mostly short; a few longer than a lease.
-    seconds = round(min(SHORTEST_PAUSE_SECONDS + chance.expovariate(1 / 5), LONGEST_PAUSE_SECONDS), 1)
+    seconds = round(chance.uniform(*(SHORT_PAUSE_SECONDS if chance.random() < 0.7 else LONG_PAUSE_SECONDS)), 1)
     found = find(ground.stack)
     if not found:
         return None
-    process = chance.choice(found)
-    ground.pauses.pause(process, seconds)
-    return Blow(detail=f"{name}, pid {process.pid}, for {seconds:g} s", lasts_seconds=seconds)
+    processes = chance.choice(found)
+    for process in processes:
+        ground.pauses.pause(process, seconds)
+    return Blow(detail=f"{name}, pid {processes[0].pid}, for {seconds:g} s", lasts_seconds=seconds)
 
 
-def _children_of_workers(stack: ScratchStack) -> list[psutil.Process]:
-    return [child for worker in stack.processes("worker") for child in worker.children()]
+def _each(name: str) -> Callable[[ScratchStack], list[list[psutil.Process]]]:
+    return lambda stack: [[process] for process in stack.processes(name)]
 
 
-def _backends(stack: ScratchStack) -> list[psutil.Process]:
+def _workers_with_children(stack: ScratchStack) -> list[list[psutil.Process]]:
+    return [[worker, *worker.children()] for worker in stack.processes("worker")]
+
+
+def _children_of_workers(stack: ScratchStack) -> list[list[psutil.Process]]:
+    return [[child] for worker in stack.processes("worker") for child in worker.children()]
+
+
+def _backends(stack: ScratchStack) -> list[list[psutil.Process]]:
     children = [child for server in stack.processes("postgres") for child in server.children()]
-    return [child for child in children if " ".join(child.cmdline()).startswith(BACKEND)]
+    return [[child] for child in children if " ".join(child.cmdline()).startswith(BACKEND)]
 
 
-_PAUSED: Mapping[str, Callable[[ScratchStack], list[psutil.Process]]] = {
-    "worker": lambda stack: stack.processes("worker"),
+_PAUSED: Mapping[str, Callable[[ScratchStack], list[list[psutil.Process]]]] = {
+    "worker": _each("worker"),
+    "worker and its children": _workers_with_children,
     "child of a worker": _children_of_workers,
-    "beat": lambda stack: stack.processes("beat"),
-    "valkey": lambda stack: stack.processes("valkey"),
+    "beat": _each("beat"),
+    "valkey": _each("valkey"),
     "backend of postgres": _backends,
 }
 _FAULTS: Mapping[FaultKind, Callable[[Ground, random.Random], Blow | None]] = {
