@@ -23,8 +23,9 @@ QUEUE = "maestro"
 UNACKED = "unacked"
 MOST_DUPLICATED = 20
 SHORT_PAUSE_SECONDS = (1.0, 5.0)
-# Longer than a worker's lease lasts, when it comes to the worst.
-LONG_PAUSE_SECONDS = (12.0, 20.0)
+# Longer than a worker's lease: what it ran is taken back, and it comes back itself afterwards.
+LONG_PAUSE_SECONDS = (17.0, 20.0)
+LONG_PAUSE_SHARE = 0.4
 # How a backend of the database names itself in the process table, after the role and the database.
 BACKEND = "postgres: maestro"
 
@@ -191,7 +192,9 @@ return #waiting
 
 def _pause(ground: Ground, chance: random.Random) -> Blow | None:
     name, find = chance.choice(list(_PAUSED.items()))
-    seconds = round(chance.uniform(*(SHORT_PAUSE_SECONDS if chance.random() < 0.7 else LONG_PAUSE_SECONDS)), 1)
+    seconds = round(
+        chance.uniform(*(LONG_PAUSE_SECONDS if chance.random() < LONG_PAUSE_SHARE else SHORT_PAUSE_SECONDS)), 1
+    )
     found = find(ground.stack)
     if not found:
         return None
