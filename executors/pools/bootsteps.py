@@ -65,7 +65,12 @@ class LeaseStep(bootsteps.StartStopStep):
 
     def _renew(self, parent: Any) -> None:
         assert self._worker_id is not None
-        if not lease.renew_lease(sql.engine_connection(), worker_id=self._worker_id, list_held=_held_messages):
+        if not lease.renew_lease(
+            sql.engine_connection(),
+            worker_id=self._worker_id,
+            concurrency=parent.pool.num_processes,
+            list_held=_held_messages,
+        ):
             logger.error("This worker was given up as lost; what it ran is fenced. It goes on under a new lease")
             self._register(parent)
 
@@ -75,7 +80,7 @@ class LeaseStep(bootsteps.StartStopStep):
                 connection,
                 name=parent.hostname,
                 pid=os.getpid(),
-                concurrency=parent.concurrency or 1,
+                concurrency=parent.pool.num_processes,
                 queues=sorted(parent.app.amqp.queues.consume_from),
             )
         )

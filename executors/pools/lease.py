@@ -34,7 +34,8 @@ VALUES (%(id)s, %(name)s, %(pid)s, %(concurrency)s, %(queues)s, '{}')
 """
 # A worker that was given up does not come back to life: it learns of it and takes a new incarnation.
 _RENEW = """
-UPDATE executor_workers SET heartbeat_at = clock_timestamp(), held = %(held)s, held_at = %(held_at)s
+UPDATE executor_workers SET heartbeat_at = clock_timestamp(), held = %(held)s, held_at = %(held_at)s,
+    concurrency = %(concurrency)s
 WHERE id = %(id)s AND lost_at IS NULL
 """
 _END = """
@@ -65,14 +66,16 @@ def register_worker(
     return worker_id
 
 
-def renew_lease(connection: sql.Connection, *, worker_id: UUID, list_held: Callable[[], Sequence[str]]) -> bool:
-    """Renew the lease and report what is held. False when the worker has been given up meanwhile.
+def renew_lease(
+    connection: sql.Connection, *, worker_id: UUID, concurrency: int, list_held: Callable[[], Sequence[str]]
+) -> bool:
+    """Renew the lease; report what is held, and how much can run at once. False when the worker has been given up.
 
     The time is read before the list: a claim made after it may be missing from the list, one made before it never is.
     """
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    parameters = {"id": worker_id, "held_at": row[0], "held": list(list_held())}
+    parameters = {"id": worker_id, "held_at": row[0], "held": list(list_held()), "concurrency": concurrency}
     return connection.execute(_RENEW, parameters).rowcount == 1
 
 

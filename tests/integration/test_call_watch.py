@@ -211,7 +211,7 @@ def test_call_that_another_worker_holds_is_not_made_again(actor, connection, wor
     execute(run)
     give_up(connection, run, worker_row)
     alive = lease.register_worker(connection, name="alive", pid=1, concurrency=1, queues=["maestro"])
-    lease.renew_lease(connection, worker_id=alive, list_held=lambda: [call_of(run).celery_id])
+    lease.renew_lease(connection, worker_id=alive, concurrency=1, list_held=lambda: [call_of(run).celery_id])
     due(run)
 
     call_watch.look_at_calls(connection)

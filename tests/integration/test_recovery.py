@@ -160,7 +160,7 @@ def test_result_of_an_attempt_that_was_taken_back_is_dropped(connection, lost):
 def test_worker_that_was_given_up_cannot_renew_its_lease(connection, worker_row):
     connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (worker_row,))
 
-    assert lease.renew_lease(connection, worker_id=worker_row, list_held=list) is False
+    assert lease.renew_lease(connection, worker_id=worker_row, concurrency=1, list_held=list) is False
 
 
 def test_list_of_what_is_held_is_dated_before_it_is_made(connection, worker_row):
@@ -170,7 +170,7 @@ def test_list_of_what_is_held_is_dated_before_it_is_made(connection, worker_row)
         made_at.append(connection.execute("SELECT clock_timestamp()").fetchone()[0])
         return []
 
-    lease.renew_lease(connection, worker_id=worker_row, list_held=list_held)
+    lease.renew_lease(connection, worker_id=worker_row, concurrency=1, list_held=list_held)
 
     held_at = connection.execute("SELECT held_at FROM executor_workers WHERE id = %s", (worker_row,)).fetchone()[0]
     assert held_at <= made_at[0]
