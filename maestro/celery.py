@@ -30,4 +30,11 @@ app.config_from_object("maestro.celery_options:OPTIONS")
 # For every task, also one with a base class of its own, that does not say another.
 Task.Request = "workflows.dispatch.hushed_calls:CallRequest"
 app.autodiscover_tasks(["workflows.dispatch"])
-app.steps["worker"].update({"executors.pools.bootsteps:LeaseStep", "executors.pools.bootsteps:ProcessWatchStep"})
+app.steps["worker"].update(
+    {
+        "executors.pools.bootsteps:LeaseStep",
+        "executors.pools.bootsteps:ProcessWatchStep",
+        "executors.pools.drain:DrainStep",
+    }
+)
+app.steps["consumer"].add("workflows.dispatch.stopped_worker:GiveBackStep")

@@ -104,6 +104,14 @@ class Environment(BaseSettings):
         "quarantined: it fails and is not tried again. The same for workers and beat.",
     )
 
+    drain_seconds: int = Field(
+        default=20,
+        ge=0,
+        alias="MAESTRO_DRAIN_SECONDS",
+        description="How long a worker that is told to stop lets running tasks finish before it gives them back. What "
+        "stops it must wait for 10 seconds more.",
+    )
+
     @field_validator("allowed_hosts", "celery_imports", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from maestro.embedded import postgres, processes, programs, valkey
 from maestro.embedded.family import Family
 from maestro.embedded.home import Home, load_or_create_secrets
@@ -35,6 +37,11 @@ class Servers:
         if READY.encode() not in self._process.stdout.readline():
             self.stop()
             raise RuntimeError(f"The test servers did not start:\n{self._log.read_text()}")
+
+    def processes(self) -> list[psutil.Process]:
+        """List the processes of both."""
+        assert self._process
+        return psutil.Process(self._process.pid).children(recursive=True)
 
     def stop(self) -> None:
         """Stop both."""

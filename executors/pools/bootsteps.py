@@ -5,19 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 from uuid import UUID
 
-from celery import bootsteps, signals
+from celery import bootsteps
 from celery.worker import state
 
-from executors.pools import lease
+from executors.pools import drain, lease
 from executors.pools.incarnation import set_incarnation
 from maestro.core import sql
 
 logger = logging.getLogger(__name__)
 
 PROCESS_WATCH_SECONDS = 0.5
+
+
+class GiveBack(Protocol):
+    """Requeues what a worker ran whose processes were stopped."""
+
+    def __call__(self, connection: sql.Connection, *, worker_id: UUID, restored: Collection[str]) -> object:
+        """Requeue; `restored` are the messages that the broker gets back."""
 
 
 class LeaseStep(bootsteps.StartStopStep):
@@ -29,6 +37,9 @@ class LeaseStep(bootsteps.StartStopStep):
         self._worker_id: UUID | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ending = threading.Lock()
+        self.give_back: GiveBack | None = None
+        parent.lease = self
         super().__init__(parent)
 
     def start(self, parent: Any) -> None:
@@ -36,10 +47,15 @@ class LeaseStep(bootsteps.StartStopStep):
         self._register(parent)
         self._thread = threading.Thread(target=self._run, args=(parent,), name="lease", daemon=True)
         self._thread.start()
-        # Not `stop`: this step stops before the pool it requires, whose children may still be at work then.
-        signals.worker_shutdown.connect(self._end, sender=parent, weak=False)
 
-    def _end(self, **_: Any) -> None:
+    def end(self, restored: Collection[str]) -> None:
+        """End the lease, after what the worker could not finish is given back. Only the first call does anything.
+
+        `restored` are the messages that the broker gets back. Not done by `stop`: this step stops before the pool it
+        requires, whose children may still be at work then.
+        """
+        if not self._ending.acquire(blocking=False):
+            return
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(lease.HEARTBEAT_SECONDS * 2)
@@ -47,6 +63,8 @@ class LeaseStep(bootsteps.StartStopStep):
         if worker_id is None:
             return
         try:
+            if self.give_back is not None:
+                self.give_back(sql.engine_connection(), worker_id=worker_id, restored=restored)
             lease.end_lease(sql.engine_connection(), worker_id=worker_id)
         except sql.UNAVAILABLE as error:
             logger.warning("The lease was not ended, it will expire: %s", type(error).__name__)
@@ -99,4 +117,5 @@ class ProcessWatchStep(bootsteps.StartStopStep):
 
 def _held_messages() -> list[str]:
     """List the ids of all messages this worker has taken and not yet acknowledged."""
-    return list({request.id for request in [*state.reserved_requests, *state.active_requests]})
+    requests = [*state.reserved_requests, *state.active_requests]
+    return list({request.id for request in requests} | drain.given_back)

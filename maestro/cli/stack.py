@@ -84,10 +84,26 @@ PORT = WholeNumber(1, 65535, wanted="port")
     type=WholeNumber(1, 100, wanted="number of workers"),
     help="How many workers run.",
 )
+@click.option(
+    "--drain-seconds",
+    envvar="MAESTRO_DRAIN_SECONDS",
+    default=20,
+    show_default=True,
+    type=WholeNumber(0, 86400, wanted="number of seconds"),
+    show_envvar=True,
+    help="How long running tasks have to finish when the stack is stopped.",
+)
 @click.option("--detach", is_flag=True, help="Return once everything is ready; go on in the background.")
 @json_option
 def up(
-    home: Path, port: int, flower_port: int, concurrency: int | None, workers: int, detach: bool, as_json: bool
+    home: Path,
+    port: int,
+    flower_port: int,
+    concurrency: int | None,
+    workers: int,
+    drain_seconds: int,
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Start everything on this machine: PostgreSQL, Valkey, API, worker, beat, Flower. Ctrl-C stops it."""
     from maestro.embedded import announcement, control, supervisor
@@ -104,6 +120,7 @@ def up(
         flower_port=flower_port,
         concurrency=concurrency or max(2, os.cpu_count() or 2),
         workers=workers,
+        drain_seconds=drain_seconds,
     )
     try:
         if detach:

@@ -19,7 +19,7 @@ from maestro.embedded.options import StackOptions
 from maestro.embedded.record import ProcessRecord, ProcessStatus, StackRecord, StackStatus, read_record
 
 STOP_SECONDS = 120.0
-"""More than all the steps of a stop may take together."""
+"""More than all the steps of a stop may take together, without the time that running tasks have to finish."""
 POLL_SECONDS = 0.05
 TAIL_LINES = 30
 RECORD_SECONDS = 5.0
@@ -112,10 +112,11 @@ def _stop_supervisor(home: Home, running: StackRecord) -> None:
         process_table.send(running.pid, signal.SIGTERM)
     except PermissionError as error:
         raise StopFailed(f"The stack in {home.path} is another user's: stop it as that user.") from error
-    deadline = time.monotonic() + STOP_SECONDS
+    patience = STOP_SECONDS + running.drain_seconds
+    deadline = time.monotonic() + patience
     while any(process_table.is_same(pid, birth) for pid, birth in births.items()):
         if time.monotonic() > deadline:
-            raise StopFailed(f"The stack in {home.path} (pid {running.pid}) still runs after {STOP_SECONDS:g} s.")
+            raise StopFailed(f"The stack in {home.path} (pid {running.pid}) still runs after {patience:g} s.")
         time.sleep(POLL_SECONDS)
 
 

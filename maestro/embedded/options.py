@@ -26,3 +26,5 @@ class StackOptions(pydantic.BaseModel):
     """How many workers run."""
     longest_restart_delay_seconds: float = LONGEST_RESTART_DELAY_SECONDS
     """The pause before a process that keeps ending starts again grows up to this."""
+    drain_seconds: int = 20
+    """How long running tasks have to finish when the stack is stopped."""

@@ -17,8 +17,8 @@ from maestro.embedded.program import Program, StopStep
 from maestro.embedded.record import Ports, urls_of
 
 PROBE_TIMEOUT_SECONDS = 5.0
-TASKS_SECONDS = 20.0
-"""How long running tasks have to finish when the stack is stopped."""
+EXIT_SECONDS = 10.0
+"""What a worker may take beyond the time its tasks have to finish."""
 # Django's system checks load the whole API; one of the three Celery processes doing so at each start is enough.
 CHECKED_BY_WORKER = {"CELERY_SKIP_CHECKS": "true"}
 
@@ -86,11 +86,15 @@ def worker(number: int, options: StackOptions, home: Home, ports: Ports, secrets
             # broker is lost.
             *("--without-mingle", "--without-gossip"),
         ),
-        environment={**environment(home, ports, secrets, component="worker"), "PYTHONWARNINGS": _warnings()},
+        environment={
+            **environment(home, ports, secrets, component="worker"),
+            "PYTHONWARNINGS": _warnings(),
+            "MAESTRO_DRAIN_SECONDS": str(options.drain_seconds),
+        },
         is_ready=is_ready,
-        # Warm, then cold: what was running is repeated by another worker.
+        # The first drains it; the second, for who is in a hurry, gives back at once what runs.
         stop_steps=(
-            StopStep(signal=signal.SIGTERM, seconds=TASKS_SECONDS),
+            StopStep(signal=signal.SIGTERM, seconds=options.drain_seconds + EXIT_SECONDS),
             StopStep(signal=signal.SIGQUIT, seconds=5),
         ),
         # Its broker dies too, and without one even a cold shutdown waits for ever. Its children die with it.

@@ -82,6 +82,8 @@ class StackRecord(pydantic.BaseModel):
     urls: Urls
     admin_email: str
     ready_after_seconds: float | None = None
+    drain_seconds: int = 0
+    """How long running tasks have to finish when the stack is stopped."""
     processes: tuple[ProcessRecord, ...] = ()
 
     @property

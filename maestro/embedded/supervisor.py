@@ -96,6 +96,7 @@ class Supervisor:
             ports=chosen,
             urls=urls_of(chosen),
             admin_email=ADMIN_EMAIL,
+            drain_seconds=options.drain_seconds,
         )
 
     async def run(self) -> None:
@@ -119,7 +120,7 @@ class Supervisor:
     def _ask_to_stop(self, reason: str) -> None:
         """Stop; asked again, stop faster."""
         if not self._stop.is_set():
-            grace = f"running tasks have {programs.TASKS_SECONDS:g} s to finish"
+            grace = f"running tasks have {self._options.drain_seconds} s to finish"
             self._log.say(f"{reason}: stopping; {grace} (once more to stop at once)")
             self._stop.set()
         elif not self._hurry.is_set():

@@ -251,7 +251,7 @@ def test_a_stop_lets_running_tasks_finish_and_a_second_one_does_not(own_stack):
 
     processes = {*descendants_of(guard.pid), *own_stack.keep_busy()}
     os.killpg(guard.pid, signal.SIGINT)
-    own_stack.wait_for("Warm shutdown", guard)
+    own_stack.wait_for("draining", guard)
     os.killpg(guard.pid, signal.SIGINT)
 
     assert guard.wait(HURRIED_SECONDS) == 0

@@ -38,7 +38,7 @@ class WorkerProcess:
         self.name = f"{name}@localhost"
         self.log = log
         self._command = [sys.executable, "-m", "celery", "-A", application, "worker", "-l", "INFO"]
-        self._command += ["-n", self.name, "--concurrency", str(concurrency)]
+        self._command += ["-n", self.name, "--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,6 +59,19 @@ class WorkerProcess:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"The worker did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end and return the exit code."""
+        assert self._process
+        return self._process.wait(seconds)
+
+    def has_ended_within(self, seconds: float) -> bool:
+        """Tell whether it ends in that time."""
+        try:
+            self.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def is_running(self) -> bool:
         """Tell whether it is alive."""

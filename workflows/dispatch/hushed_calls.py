@@ -8,7 +8,8 @@ import logging
 from typing import Any
 
 from celery import current_task
-from celery.worker.request import Request
+
+from workflows.dispatch.given_back import GivenBackRequest
 
 HEADER = "maestro_hushed"
 """Header of the message of such a call; Celery takes it over when the task is retried."""
@@ -16,7 +17,7 @@ HIDDEN = "hidden: the inputs of the run have secrets"
 _TOLD = ("result", "exception", "traceback")
 
 
-class CallRequest(Request):  # type: ignore[misc]  # Celery has no types
+class CallRequest(GivenBackRequest):
     """A message in a worker's parent process, which tells in events how its task ended."""
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name

@@ -5,7 +5,7 @@ protocol).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,11 @@ _LOST_WITH_PROCESS = """
     FROM task_executions t
     WHERE t.run_id = %(run_id)s AND t.status || '' = 'running'
       AND t.claim_worker_id = %(worker_id)s AND t.claim_message = %(message_id)s
+"""
+_RUN_BY_STOPPED = """
+    SELECT t.id, t.claim_token, true AS has_stopped
+    FROM task_executions t
+    WHERE t.status = 'running' AND t.claim_worker_id = %(worker_id)s
 """
 # Guard of a call, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left
 # until it goes on.
@@ -97,7 +102,7 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
     FROM judged j
     WHERE c.id = j.id AND c.claim_token = j.claim_token AND {guard}
     RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
-              c.started_at, c.hold, j.code, j.cause, j.losses, j.claim_token AS taken_token
+              c.started_at, c.hold, c.claim_message, j.code, j.cause, j.losses, j.claim_token AS taken_token
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at, claim_token
@@ -109,7 +114,7 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
 ), counted AS (
     {count}
 )
-SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold FROM taken
+SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold, claim_message FROM taken
 """
 # The history is written first: whoever notes a late result locks it, then the counters, too.
 _COUNT = adding(
@@ -125,6 +130,7 @@ _TAKE_BACK_OF_WORKERS = _statement(lost=_LOST_WITH_WORKER, guard=_IS_RUNNING)
 _TAKE_BACK_OF_PROCESS = _statement(lost=_LOST_WITH_PROCESS, guard=_IS_RUNNING)
 # An attempt that called has parked, so no result of its own can be late.
 _TAKE_BACK_CALL = _statement(lost=_LOST_CALL, guard=_IS_WAITING, fence="NULL")
+_GIVE_BACK = _statement(lost=_RUN_BY_STOPPED, guard=_IS_RUNNING)
 
 
 def take_back_of_process(
@@ -145,6 +151,21 @@ def take_back_of_process(
     rows = _take_back(connection, _TAKE_BACK_OF_PROCESS, parameters)
     for row in rows:
         logger.warning("Took back task %s of run %s: its process %s", row["task_key"], row["run_id"], cause)
+    return len(rows)
+
+
+def give_back(connection: sql.Connection, *, worker_id: UUID, restored: Collection[str]) -> int:
+    """Requeue what a worker ran whose processes were stopped. Returns how many attempts.
+
+    `restored` are the messages that the broker gets back when the worker's connection ends: each of them starts the
+    next attempt and keeps its place in the canvas. A row without one is sent, alone.
+    """
+    rows = _take_back(connection, _GIVE_BACK, {"worker_id": worker_id, "code": Reason.WORKER_LOST, "cause": ""})
+    for row in rows:
+        logger.warning("Gave back task %s of run %s: this worker stops", row["task_key"], row["run_id"])
+        if row["status"] != TaskStatus.QUEUED or row["claim_message"] not in restored:
+            with each.run_of(row["run_id"]):
+                _go_on(connection, row)
     return len(rows)
 
 

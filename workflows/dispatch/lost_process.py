@@ -15,12 +15,12 @@ from uuid import UUID
 
 from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
-from celery.worker import state
-from celery.worker.request import Request
 
+from executors.pools import drain
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from workflows.dispatch import leases
+from workflows.dispatch.given_back import GivenBackRequest
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _EXIT = re.compile(r"(?P<how>signal|exitcode) (?P<number>\d+)")
 _threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lost-process")
 
 
-class EngineRequest(Request):  # type: ignore[misc]  # Celery has no types
+class EngineRequest(GivenBackRequest):
     """A message of the engine in a worker's parent process."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
@@ -41,8 +41,9 @@ class EngineRequest(Request):  # type: ignore[misc]  # Celery has no types
         """
         error = exc_info.exception
         cause = describe_end(error.exc if isinstance(error, ExceptionWithTraceback) else error)
-        # At a cold stop Celery ends the children itself, and the end of the lease gives back what they ran.
-        if cause is not None and not (self._already_cancelled or self._already_revoked or state.should_terminate):
+        # What a worker ran that stops is given back with its lease.
+        is_ended_by_worker = self._already_cancelled or self._already_revoked or self.id in drain.given_back
+        if cause is not None and not is_ended_by_worker:
             _take_back(UUID(self.kwargs["run_id"]), self.id, cause)
         super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 

@@ -9,6 +9,7 @@ MAESTRO_MAX_LOST_ATTEMPTS = ENVIRONMENT.max_lost_attempts
 MAESTRO_HTTP_ALLOWED_HOSTS = ENVIRONMENT.http_allowed_hosts
 # Where the platform itself has a private address, which tasks may reach nevertheless.
 MAESTRO_IS_EMBEDDED = ENVIRONMENT.mode is Mode.EMBEDDED
+MAESTRO_DRAIN_SECONDS = ENVIRONMENT.drain_seconds
 
 # Above the longest task: a delivery that is not acknowledged by then is repeated, which costs a message and changes
 # nothing.

@@ -90,6 +90,7 @@ WRONG = [
     ("up --port 0", 2, "'0' is no port: give a whole number from 1 to 65,535."),
     ("up --concurrency none", 2, "'none' is no number of tasks: give a whole number from 1 to 1,000."),
     ("up --workers 0", 2, "'0' is no number of workers: give a whole number from 1 to 100."),
+    ("up --drain-seconds 20s", 2, "'20s' is no number of seconds: give a whole number from 0 to 86,400."),
     ("up --json", 2, "--json needs --detach."),
     ("down --home flow.yaml", 1, "flow.yaml is no directory. Choose another home by --home."),
     ("status --home flow.yaml", 1, "flow.yaml is no directory. Choose another home by --home."),

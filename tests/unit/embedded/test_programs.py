@@ -92,6 +92,15 @@ def test_workers_of_a_stack_have_names_of_their_own(home, secrets):
     assert nodes == ["executor", "executor-2"]
 
 
+def test_the_worker_knows_how_long_tasks_have_to_finish_and_is_given_longer(home, secrets):
+    options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=1, drain_seconds=70)
+
+    program = programs.worker(1, options, home, PORTS, secrets)
+
+    assert program.environment["MAESTRO_DRAIN_SECONDS"] == "70"
+    assert program.stop_steps[0].seconds >= 80
+
+
 def test_a_worker_does_not_look_for_others(home, secrets):
     options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=2)
 

@@ -1,0 +1,173 @@
+"""A worker is told to stop: what is short ends in it, what is long goes to another. No beat runs here, so nothing else
+recovers.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from executors.models import Worker
+from tests.builders import start_run, statuses, wait_for_end
+from tests.integration.conftest import WorkerProcess
+from workflows.models import TaskExecution
+from workflows.runs import services as runs
+
+MODULE = "tests.integration.long_tasks"
+# Of each test, whatever it asks for: 10 s beyond the drain, and a busy machine.
+EXIT_SECONDS = 30
+# Longer than any test, so that only what is to be shown ends what runs.
+LONG_SECONDS = 600
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_own_workers(worker):
+    """Put the suite's own worker away."""
+    worker.stop()
+    yield
+    worker.start()
+
+
+@pytest.fixture
+def start_worker(tmp_path, monkeypatch, settings):
+    """Start workers that are ended with the test, and may run the module of long tasks."""
+    settings.MAESTRO_TASK_MODULES = (MODULE,)
+    monkeypatch.setenv("MAESTRO_TASK_MODULES", MODULE)
+    monkeypatch.setenv("MAESTRO_CELERY_IMPORTS", MODULE)
+    started = []
+
+    def start(name, *, drain_seconds, concurrency=4):
+        monkeypatch.setenv("MAESTRO_DRAIN_SECONDS", str(drain_seconds))
+        started.append(WorkerProcess(tmp_path / f"{name}.log", name=name, concurrency=concurrency))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop(signal.SIGQUIT)
+
+
+def shell(command, *needs):
+    return {"uses": "shell", "needs": list(needs), "with": {"command": command}}
+
+
+def python(function, *needs):
+    return {"uses": "python", "needs": list(needs), "with": {"function": f"{MODULE}.{function}"}}
+
+
+def row(run, key):
+    return TaskExecution.objects.get(run_id=run.id, task_key=key)
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def wait_for_start(run, *keys, attempt=1):
+    wait_until(lambda: all((row(run, key).status, row(run, key).attempt) == ("running", attempt) for key in keys))
+
+
+def is_alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def sleepers_of(worker):
+    children = psutil.Process(worker.pid).children(recursive=True)
+    return [each for each in children if f"{LONG_SECONDS}.5" in each.cmdline()]
+
+
+def test_what_is_short_ends_here_and_what_is_long_ends_elsewhere(actor, start_worker, tmp_path):
+    note = tmp_path / "note"
+    call = {"uses": "celery", "with": {"task": "long_tasks.sleep_when_new", "args": [str(note)]}}
+    sleeps_at_first = f'[ "$MAESTRO_ATTEMPT" -gt 1 ] || {{ sleep {LONG_SECONDS}.5 & sleep {LONG_SECONDS}.5; }}'
+    first = start_worker("first", drain_seconds=4)
+    run = start_run(
+        actor,
+        {
+            "fork": "",
+            "quick": "fork",
+            "short": shell("sleep 3", "fork"),
+            "command": shell(sleeps_at_first, "fork"),
+            "pause": python("sleep_at_first", "fork"),
+            "join": "quick short command pause",
+            "call": call,
+            "called": "call",
+        },
+    )
+    wait_for_start(run, "short", "command", "pause")
+    wait_until(note.exists)
+    wait_until(lambda: len(sleepers_of(first)) >= 2)
+    sleepers = sleepers_of(first)
+
+    os.kill(first.pid, signal.SIGTERM)
+    second = start_worker("second", drain_seconds=4)
+    code = first.wait(EXIT_SECONDS)
+    ended = wait_for_end(run.id)
+
+    rows = {each.task_key: each for each in TaskExecution.objects.filter(run_id=run.id)}
+    assert (code, ended.status) == (0, "succeeded")
+    assert {key: each.attempt for key, each in rows.items()} == dict.fromkeys(rows, 1) | {"command": 2, "pause": 2}
+    assert {rows[key].worker for key in ("quick", "short")} == {first.name}
+    assert {rows[key].worker for key in ("command", "pause", "join", "called")} == {second.name}
+    assert {each.platform_failures for each in rows.values()} == {0}
+    assert [each.error_code for each in rows["command"].attempts.all()] == ["worker_stopped"]
+    assert rows["call"].output == 2
+    assert not any(map(is_alive, sleepers))
+    assert Worker.objects.get(name=first.name, pid=first.pid).has_stopped
+
+
+def test_second_signal_hurries_and_what_ignores_signals_is_killed(actor, start_worker, broker):
+    stopped = start_worker("stopped", drain_seconds=LONG_SECONDS)
+    run = start_run(actor, {"deaf": python("ignore_signals"), "after": "deaf"})
+    wait_for_start(run, "deaf")
+
+    os.kill(stopped.pid, signal.SIGTERM)
+    wait_until(lambda: "draining" in stopped.log.read_text())
+    assert not stopped.has_ended_within(2)
+    os.kill(stopped.pid, signal.SIGINT)
+    code = stopped.wait(EXIT_SECONDS)
+
+    waiting = broker.llen("maestro")
+    runs.cancel_run(actor=actor, run_id=run.id)
+    assert (code, waiting) == (0, 1)
+    assert row(run, "deaf").attempts.get().error_code == "worker_stopped"
+
+
+@contextlib.contextmanager
+def hanging(servers, name):
+    """Stop a server of the suite, with all its processes, for a while."""
+    found = [each for each in servers.processes() if name in each.name()]
+    assert found
+    for each in found:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in found:
+            each.resume()
+
+
+@pytest.mark.parametrize(("server", "status"), [("valkey", "queued (worker_stopped)"), ("postgres", "running")])
+def test_drain_ends_in_time_while_a_server_hangs(actor, start_worker, servers, server, status, pytestconfig):
+    if not pytestconfig.getoption("all_faults"):
+        pytest.skip("takes half a minute: --all-faults")
+    stopped = start_worker("stopped", drain_seconds=1)
+    run = start_run(actor, {"a": shell(f"sleep {LONG_SECONDS}.5")})
+    wait_for_start(run, "a")
+    processes = psutil.Process(stopped.pid).children(recursive=True)
+
+    with hanging(servers, server):
+        time.sleep(2)
+        os.kill(stopped.pid, signal.SIGTERM)
+        ended = stopped.wait(EXIT_SECONDS)
+    found = statuses(run.id)
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert (ended, found) == (os.EX_UNAVAILABLE, {"a": status})
+    assert not any(map(is_alive, processes))
