@@ -9,6 +9,7 @@ import pytest
 from celery import current_app, signals
 from kombu import Connection
 
+from executors.pools import queues
 from maestro.core import sql
 from tests.builders import start_run
 from tests.integration.schedules import ref
@@ -141,5 +142,5 @@ def test_one_failed_send_spares_the_others_the_wait(actor, monkeypatch):
 def test_message_of_somebody_else_says_nothing_about_the_queue(garbage):
     dated = json.dumps({"headers": {"queued_at": "2020-01-01T00:00:00Z"}}).encode()
 
-    assert broker._queued_at_of_head([dated, garbage]) == LONG_AGO
-    assert broker._queued_at_of_head([garbage]) is None
+    assert queues.queued_at_of_head([dated, garbage]) == LONG_AGO
+    assert queues.queued_at_of_head([garbage]) is None

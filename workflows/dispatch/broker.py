@@ -11,15 +11,14 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from celery import current_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-# Messages at the head looked at for one that is dated.
-HEAD_LENGTH = 20
+from executors.pools.queues import HEAD_LENGTH, queued_at_of_head
+
 # For so long after it did not answer, nobody of this process asks again: a hundred sends must not each wait for it.
 AWAY_SECONDS = 5.0
 
@@ -56,7 +55,7 @@ def look_at_queue(queue: str, priority: int = 0) -> QueueView:
     except (OperationalError, RedisError, OSError) as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error
-    return QueueView(is_empty=not waiting, head_queued_at=_queued_at_of_head(waiting))
+    return QueueView(is_empty=not waiting, head_queued_at=queued_at_of_head(waiting))
 
 
 def forget_delivery(message_id: str) -> None:
@@ -89,13 +88,3 @@ def note_away() -> None:
 def is_away() -> bool:
     """Tell whether the broker did not answer a moment ago."""
     return time.monotonic() < _away_until[0]
-
-
-def _queued_at_of_head(waiting: Sequence[bytes]) -> datetime.datetime | None:
-    """Return the date of the first message that has one; messages are taken from the right."""
-    for message in reversed(waiting):
-        try:
-            return datetime.datetime.fromisoformat(json.loads(message)["headers"]["queued_at"])
-        except (ValueError, TypeError, KeyError):
-            continue  # somebody else's message
-    return None
