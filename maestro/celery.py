@@ -37,4 +37,6 @@ app.steps["worker"].update(
         "executors.pools.drain:DrainStep",
     }
 )
-app.steps["consumer"].add("workflows.dispatch.stopped_worker:GiveBackStep")
+app.steps["consumer"].update(
+    {"executors.pools.autoscaling:PrefetchStep", "workflows.dispatch.stopped_worker:GiveBackStep"}
+)

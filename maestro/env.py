@@ -112,6 +112,19 @@ class Environment(BaseSettings):
         "stops it must wait for 10 seconds more.",
     )
 
+    autoscale_wait_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        alias="MAESTRO_AUTOSCALE_WAIT_SECONDS",
+        description="A worker started with `--autoscale` makes more processes when a task has waited for longer.",
+    )
+    autoscale_quiet_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        alias="MAESTRO_AUTOSCALE_QUIET_SECONDS",
+        description="A worker started with `--autoscale` ends a process whenever it has had one too many for so long.",
+    )
+
     @field_validator("allowed_hosts", "celery_imports", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:

@@ -1,13 +1,40 @@
-"""What waits in a worker's queues: how old the message is that is taken next."""
+"""What waits in a worker's queues: how many messages, and how old the ones taken next are."""
 
 from __future__ import annotations
 
 import datetime
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 # Messages at the head looked at for one that is dated.
 HEAD_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """One look at some queues."""
+
+    count: int
+    """Messages in all of them."""
+    oldest_queued_at: datetime.datetime | None
+    """The earliest date of a message that is taken next; None when nothing waits, or nothing says when it was sent."""
+
+
+def look_at_queues(channel: Any, queues: Sequence[str]) -> Waiting:
+    """Look at the queues through a channel of a Redis transport, at all priorities in one round trip.
+
+    Raises what kombu and redis raise of a broker that does not answer.
+    """
+    keys = [channel._q_for_pri(queue, step) for queue in queues for step in channel.priority_steps]  # noqa: SLF001
+    with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.llen(key)
+            pipe.lrange(key, -HEAD_LENGTH, -1)
+        answers = pipe.execute()
+    dates = [date for head in answers[1::2] if (date := queued_at_of_head(head)) is not None]
+    return Waiting(count=sum(answers[::2]), oldest_queued_at=min(dates, default=None))
 
 
 def queued_at_of_head(waiting: Sequence[bytes]) -> datetime.datetime | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 MOST_RESULTS = 1_000_000
+MOST_PROCESSES = 1_000
 REQUEST_SECONDS = 30.0
 
 
@@ -133,6 +134,29 @@ class WholeNumber(click.IntRange):
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
         """Say where numbers are found."""
         return self._missing
+
+
+class Processes(click.ParamType[tuple[int, int]]):
+    """The most and the least processes of a worker, as Celery spells them."""
+
+    name = "max,min"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read both numbers."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,4}),(\d{1,4})", value)
+        most, least = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 1 <= least <= most <= MOST_PROCESSES:
+            self.fail(
+                f"'{text.one_line(value)}' is not MAX,MIN: give the most processes and the least, from "
+                f"{MOST_PROCESSES:,} to 1, for example 8,2.",
+                param,
+                ctx,
+            )
+        return most, least
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from maestro.cli import colours, failures, output, text
 from maestro.cli.configuration import HOME_NAME, find_home, resolve_connection
-from maestro.cli.options import WholeNumber, json_option
+from maestro.cli.options import Processes, WholeNumber, json_option
 from maestro.cli.profiles import ConfigurationError
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ PORT = WholeNumber(1, 65535, wanted="port")
     help="How many workers run.",
 )
 @click.option(
+    "--autoscale",
+    envvar="MAESTRO_AUTOSCALE",
+    type=Processes(),
+    show_envvar=True,
+    help="Run more tasks at a time while work waits, fewer while none does; instead of --concurrency.",
+)
+@click.option(
     "--drain-seconds",
     envvar="MAESTRO_DRAIN_SECONDS",
     default=20,
@@ -101,6 +108,7 @@ def up(
     flower_port: int,
     concurrency: int | None,
     workers: int,
+    autoscale: tuple[int, int] | None,
     drain_seconds: int,
     detach: bool,
     as_json: bool,
@@ -114,12 +122,15 @@ def up(
 
     if as_json and not detach:
         raise click.UsageError("--json needs --detach. Of a stack in the foreground, `maestro status --json` tells.")
+    if concurrency and autoscale:
+        raise click.UsageError("--concurrency says how many tasks run at a time, --autoscale lets it vary: give one.")
     options = StackOptions(
         home=home.expanduser().absolute(),
         port=port,
         flower_port=flower_port,
         concurrency=concurrency or max(2, os.cpu_count() or 2),
         workers=workers,
+        autoscale=autoscale,
         drain_seconds=drain_seconds,
     )
     try:

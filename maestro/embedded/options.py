@@ -22,6 +22,8 @@ class StackOptions(pydantic.BaseModel):
     """Flower's port."""
     concurrency: int
     """How many tasks one worker runs at a time."""
+    autoscale: tuple[int, int] | None = None
+    """The most and the least tasks that one worker runs at a time; None for always as many as `concurrency` says."""
     workers: int = 1
     """How many workers run."""
     longest_restart_delay_seconds: float = LONGEST_RESTART_DELAY_SECONDS

@@ -81,7 +81,7 @@ def worker(number: int, options: StackOptions, home: Home, ports: Ports, secrets
     return Program(
         name=worker_name(number),
         command=_celery(
-            *("worker", "--concurrency", str(options.concurrency), "-n", node),
+            *("worker", *_slots(options), "-n", node),
             # The others know nothing that it needs: asking costs a second of each start, and a traceback when the
             # broker is lost.
             *("--without-mingle", "--without-gossip"),
@@ -160,6 +160,14 @@ async def answers_health(port: int) -> bool:
                 writer.close()
     except OSError:  # TimeoutError too
         return False
+
+
+def _slots(options: StackOptions) -> tuple[str, ...]:
+    """Return the worker's options that say how many tasks it runs at a time."""
+    if options.autoscale is None:
+        return ("--concurrency", str(options.concurrency))
+    most, least = options.autoscale
+    return (f"--autoscale={most},{least}",)
 
 
 def _warnings() -> str:

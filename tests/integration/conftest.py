@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ class WorkerProcess:
         name: str = "tests",
         concurrency: int = 2,
         application: str = "maestro",
+        options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._environment = os.environ | (environment or {})
@@ -39,6 +40,7 @@ class WorkerProcess:
         self.log = log
         self._command = [sys.executable, "-m", "celery", "-A", application, "worker", "-l", "INFO"]
         self._command += ["-n", self.name, "--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
+        self._command += options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

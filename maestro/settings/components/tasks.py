@@ -10,6 +10,8 @@ MAESTRO_HTTP_ALLOWED_HOSTS = ENVIRONMENT.http_allowed_hosts
 # Where the platform itself has a private address, which tasks may reach nevertheless.
 MAESTRO_IS_EMBEDDED = ENVIRONMENT.mode is Mode.EMBEDDED
 MAESTRO_DRAIN_SECONDS = ENVIRONMENT.drain_seconds
+MAESTRO_AUTOSCALE_WAIT_SECONDS = ENVIRONMENT.autoscale_wait_seconds
+MAESTRO_AUTOSCALE_QUIET_SECONDS = ENVIRONMENT.autoscale_quiet_seconds
 
 # Above the longest task: a delivery that is not acknowledged by then is repeated, which costs a message and changes
 # nothing.
@@ -43,6 +45,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_AUTOSCALER = "executors.pools.autoscaling:QueueAutoscaler"
 # How long Celery waits for the last word of a process that died, by default 10 s. Its end is in the database, so
 # nothing is lost by not waiting.
 CELERY_WORKER_LOST_WAIT = 0.5

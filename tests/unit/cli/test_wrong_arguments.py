@@ -90,6 +90,8 @@ WRONG = [
     ("up --port 0", 2, "'0' is no port: give a whole number from 1 to 65,535."),
     ("up --concurrency none", 2, "'none' is no number of tasks: give a whole number from 1 to 1,000."),
     ("up --workers 0", 2, "'0' is no number of workers: give a whole number from 1 to 100."),
+    ("up --autoscale 2,8", 2, "'2,8' is not MAX,MIN: give the most processes and the least, from 1,000 to 1, for "),
+    ("up --autoscale 8,2 --concurrency 4", 2, "--concurrency says how many tasks run at a time, --autoscale lets it "),
     ("up --drain-seconds 20s", 2, "'20s' is no number of seconds: give a whole number from 0 to 86,400."),
     ("up --json", 2, "--json needs --detach."),
     ("down --home flow.yaml", 1, "flow.yaml is no directory. Choose another home by --home."),

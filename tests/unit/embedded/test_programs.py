@@ -92,6 +92,15 @@ def test_workers_of_a_stack_have_names_of_their_own(home, secrets):
     assert nodes == ["executor", "executor-2"]
 
 
+def test_the_worker_runs_as_many_tasks_as_work_waits_for(home, secrets):
+    options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=7, autoscale=(8, 2))
+
+    command = programs.worker(1, options, home, PORTS, secrets).command
+
+    assert "--autoscale=8,2" in command
+    assert "--concurrency" not in command
+
+
 def test_the_worker_knows_how_long_tasks_have_to_finish_and_is_given_longer(home, secrets):
     options = StackOptions(home=home.path, port=1, flower_port=2, concurrency=1, drain_seconds=70)
 
