@@ -125,6 +125,20 @@ class Environment(BaseSettings):
         description="A worker started with `--autoscale` ends a process whenever it has had one too many for so long.",
     )
 
+    max_tasks_per_child: int | None = Field(
+        default=None,
+        ge=1,
+        alias="MAESTRO_MAX_TASKS_PER_CHILD",
+        description="After so many tasks a worker replaces a process by a new one. Default: never.",
+    )
+    max_memory_per_child: int | None = Field(
+        default=None,
+        ge=256,
+        alias="MAESTRO_MAX_MEMORY_PER_CHILD",
+        description="Once a process of a worker has taken more memory than this, in MiB and at least 256, it is "
+        "replaced by a new one after its task. Default: never.",
+    )
+
     @field_validator("allowed_hosts", "celery_imports", "http_allowed_hosts", "task_modules", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:

@@ -1,5 +1,6 @@
 """What runs long at its first attempt: functions for `uses: python`, and a Celery task for `uses: celery`."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from celery import shared_task
 from maestro.core.user_code import current_task
 
 LONG_SECONDS = 600
+_kept: list[bytes] = []
 
 
 def sleep_at_first():
@@ -21,6 +23,17 @@ def ignore_signals():
     """Sleep, whatever the worker asks for."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGQUIT})
     time.sleep(LONG_SECONDS)
+
+
+def process_id():
+    """Tell which process runs this."""
+    return os.getpid()
+
+
+def leak(mebibytes):
+    """Keep memory for ever, and tell in which process."""
+    _kept.append(b"x" * (mebibytes * 2**20))
+    return os.getpid()
 
 
 @shared_task(name="long_tasks.sleep_when_new")

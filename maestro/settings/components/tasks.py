@@ -45,6 +45,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = ENVIRONMENT.max_tasks_per_child
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = (ENVIRONMENT.max_memory_per_child or 0) * 1024 or None
 CELERY_WORKER_AUTOSCALER = "executors.pools.autoscaling:QueueAutoscaler"
 # How long Celery waits for the last word of a process that died, by default 10 s. Its end is in the database, so
 # nothing is lost by not waiting.
