@@ -38,10 +38,14 @@ class Servers:
             self.stop()
             raise RuntimeError(f"The test servers did not start:\n{self._log.read_text()}")
 
+    def supervisor(self) -> psutil.Process:
+        """Return the process that starts them again."""
+        assert self._process
+        return psutil.Process(self._process.pid)
+
     def processes(self) -> list[psutil.Process]:
         """List the processes of both."""
-        assert self._process
-        return psutil.Process(self._process.pid).children(recursive=True)
+        return self.supervisor().children(recursive=True)
 
     def stop(self) -> None:
         """Stop both."""
