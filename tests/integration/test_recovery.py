@@ -97,6 +97,34 @@ def test_attempt_a_worker_began_after_it_was_given_up_is_lost_with_it(connection
     assert statuses(resumed.id)["a"] == "queued (worker_lost)"
 
 
+@pytest.mark.parametrize(("restored", "expected"), [({"m"}, []), ({"other"}, ["a"])])
+def test_stopping_worker_sends_what_it_gives_back_unless_the_broker_gets_the_message_back(
+    actor, connection, worker_row, sent, restored, expected
+):
+    run = start_run(actor, {"a": ""})
+    holder = Holder(worker="test", worker_id=worker_row, message_id="m")
+    claim.claim(connection, task_of(run, "a"), holder, uuid4())
+    sent.clear()
+
+    assert leases.give_back(connection, worker_id=worker_row, restored=restored) == 1
+
+    assert statuses(run.id) == {"a": "queued (worker_stopped)"}
+    assert row(run, "a").platform_failures == 0
+    assert sent == expected
+
+
+def test_stopping_worker_gives_back_nothing_of_others_and_ends_what_was_cancelled(actor, connection, worker_row):
+    run = start_run(actor, {"a": "", "b": ""})
+    claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+    claim.claim(connection, task_of(run, "b"), Holder(worker="other", worker_id=uuid4()), uuid4())
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert leases.give_back(connection, worker_id=worker_row, restored=()) == 1
+
+    assert statuses(run.id)["b"].startswith("running")
+    assert statuses(run.id)["a"].startswith("cancelled")
+
+
 def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())

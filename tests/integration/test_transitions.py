@@ -78,6 +78,12 @@ def taking_back(**columns):
     return apply
 
 
+def giving_back(connection, actor, run):
+    worker_id = uuid4()
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(claim_worker_id=worker_id, platform_failures=9)
+    leases.give_back(connection, worker_id=worker_id, restored=())
+
+
 def settling(result):
     def apply(connection, actor, run):
         settle.settle(connection, CallRef(task=task_of(run, "b"), tries=0), result)
@@ -122,6 +128,7 @@ STATEMENTS = {
     "take back": (TaskEvent.REQUEUE, RUNNING, SUCCEEDED, taking_back()),
     "take back, too often": (TaskEvent.FAIL, RUNNING, SUCCEEDED, taking_back(platform_failures=9)),
     "take back, cancelled": (TaskEvent.CANCEL, RUNNING, SUCCEEDED, taking_back(hold=2)),
+    "give back": (TaskEvent.REQUEUE, RUNNING, SUCCEEDED, giving_back),
     "finish by parking": (TaskEvent.PARK, RUNNING, SUCCEEDED, finishing(PARKED)),
     "settle as succeeded": (TaskEvent.SUCCEED, RUNNING | WAITING, SUCCEEDED, settling(TaskResult())),
     "settle as failed": (
