@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
 from celery.app.task import Task
@@ -12,8 +14,33 @@ from celery.app.task import Task
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "maestro.settings")
 
 
+# Longest pause between two tries to connect to a broker that is away. Celery's grows to 30 seconds, for which a worker
+# would do nothing although the broker is back.
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+class PromptConnection(kombu.Connection):
+    """A connection to the broker that is soon there again when the broker is."""
+
+    def _ensure_connection(
+        self,
+        errback: Callable[..., object] | None = None,
+        max_retries: int | None = None,
+        interval_start: float = 2,
+        interval_step: float = 2,
+        interval_max: float = 30,
+        **options: Any,
+    ) -> Any:
+        pause = min(interval_max, LONGEST_PAUSE_SECONDS)
+        return super()._ensure_connection(
+            errback, max_retries, min(interval_start, pause), interval_step, pause, **options
+        )
+
+
 class NamedMessages(AMQP):
     """Messages whose `task-sent` event has the name for people (`shadow`), as all later events of a task have."""
+
+    Connection = PromptConnection
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """Make the message of a task."""

@@ -3,6 +3,7 @@
 A real beat process recovers. Every test plants its faults while the runs go on, from a fixed seed.
 """
 
+import contextlib
 import json
 import random
 import signal
@@ -11,6 +12,7 @@ import uuid
 
 import psutil
 import pytest
+import redis
 from celery import current_app
 from kombu import Queue
 
@@ -155,6 +157,45 @@ def test_flushed_broker_costs_no_task(actor, broker, seed):
         broker.flushall()
 
     check_all(started)
+
+
+@pytest.mark.parametrize("seed", [11])
+def test_evicted_keys_and_a_full_broker_cost_no_task(actor, broker, full_for_a_moment, seed):
+    chance = random.Random(seed)
+    started = start_all(actor, seed)
+
+    evicted = set()
+    for _ in range(12):
+        time.sleep(chance.uniform(0.02, 0.1))
+        for key in broker.scan_iter():
+            # Messages, deliveries, their index, counters of chords; not what only events and control commands use.
+            if chance.random() < 0.5 and not key.startswith(b"_kombu"):
+                evicted.add(key.split(b"-")[0])
+                broker.delete(key)
+    with full_for_a_moment():
+        full = start_all(actor, seed + 1)
+        time.sleep(2)
+
+    check_all(started)
+    check_all(full, 2 * RECOVERY_SECONDS)
+    assert {b"maestro", b"unacked", b"unacked_index", b"celery"} <= evicted
+
+
+@pytest.fixture
+def full_for_a_moment(broker):
+    """The broker refuses every write as long as the block lasts, as one without memory and with `noeviction` does."""
+
+    @contextlib.contextmanager
+    def fill():
+        broker.config_set("maxmemory", 1)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            broker.set("full", "")
+        try:
+            yield
+        finally:
+            broker.config_set("maxmemory", 0)
+
+    return fill
 
 
 def test_flush_while_a_header_member_runs_loses_no_body(actor, broker):

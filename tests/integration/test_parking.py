@@ -363,6 +363,28 @@ def test_arguments_no_worker_could_read_fail_the_task(actor, broker, name):
     assert sent_calls(broker) == []
 
 
+def test_attempt_that_waits_for_a_broker_that_is_away_heeds_a_cancel(actor, broker, monkeypatch):
+    run = start(actor)
+    asked = []
+
+    def refuse(*_, **__):
+        if not asked:
+            runs.cancel_run(actor=actor, run_id=run.id)
+        asked.append("a call")
+        raise ConnectionResetError
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    monkeypatch.setattr(celery_calls.broker, "note_away", lambda: None)
+    monkeypatch.setattr(celery_calls, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(execution, "CANCEL_CHECK_SECONDS", 0.05)
+
+    execute(run)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+    assert sent_calls(broker) == []
+
+
 def test_call_the_broker_does_not_take_is_made_by_another_attempt(actor, connection, broker, monkeypatch):
     run = start(actor)
     monkeypatch.setattr(celery_calls, "PATIENCE_SECONDS", 0)

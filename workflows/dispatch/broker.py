@@ -21,6 +21,8 @@ from executors.pools.queues import HEAD_LENGTH, queued_at_of_head
 
 # For so long after it did not answer, nobody of this process asks again: a hundred sends must not each wait for it.
 AWAY_SECONDS = 5.0
+# What a broker raises that is away, hangs, or refuses to write because its memory is full.
+AWAY = (OperationalError, RedisError, OSError)
 
 
 class BrokerAway(Exception):
@@ -52,7 +54,7 @@ def look_at_queue(queue: str, priority: int = 0) -> QueueView:
             channel = broker.default_channel
             with channel.conn_or_acquire() as client:
                 waiting = client.lrange(channel._q_for_pri(queue, priority), -HEAD_LENGTH, -1)  # noqa: SLF001
-    except (OperationalError, RedisError, OSError) as error:
+    except AWAY as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error
     return QueueView(is_empty=not waiting, head_queued_at=queued_at_of_head(waiting))
@@ -72,7 +74,7 @@ def forget_delivery(message_id: str) -> None:
                     if json.loads(delivery)[0]["headers"].get("id") == message_id:
                         client.zrem(channel.unacked_index_key, tag)
                         client.hdel(channel.unacked_key, tag)
-    except (OperationalError, RedisError, OSError) as error:
+    except AWAY as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error
 

@@ -12,14 +12,14 @@ import difflib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from celery import Signature, current_app, signature, states
 from kombu import serialization
 from kombu.exceptions import DecodeError, OperationalError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from executors.base import CeleryCall, JsonValue, TaskError, TaskResult
 from executors.runtime.attempt import check_result
@@ -47,6 +47,8 @@ FAILED_ELSEWHERE = TaskError(
     message="The Celery task failed. Why is in its worker's log: the worker stores no results where Maestro reads them "
     "(set its `result_backend` to Maestro's broker).",
 )
+# What became of a call that nobody wants any more.
+CANCELLED = TaskResult(error=TaskError(code="cancelled", message="The run was cancelled.", is_retryable=False))
 
 
 class _QueueRefused(Exception):
@@ -54,10 +56,16 @@ class _QueueRefused(Exception):
 
 
 def begin(
-    call: CeleryCall, ref: CallRef, *, shown_as: str, dated: datetime.datetime | None, is_hushed: bool
+    call: CeleryCall,
+    ref: CallRef,
+    *,
+    shown_as: str,
+    dated: datetime.datetime | None,
+    is_hushed: bool,
+    is_cancelled: Callable[[], bool],
 ) -> TaskResult | None:
     """Make the call, unless an earlier attempt's is known to have begun; return its result if it has even ended, or why
-    it can never be made.
+    it can never be made: `CANCELLED` when `is_cancelled` says so while the broker is away.
 
     `is_hushed` keeps what the task returns or raises out of Flower, and out of the log of Maestro's workers.
 
@@ -72,6 +80,8 @@ def begin(
         try:
             return _begin(call, ref, headers, shown_as)
         except BrokerAway as error:
+            if is_cancelled():
+                return CANCELLED
             if time.monotonic() >= deadline:
                 raise
             logger.warning("Broker not available, a call is made later: %s", error)
@@ -154,7 +164,7 @@ def _broker() -> Iterator[None]:
         raise BrokerAway("it did not answer a moment ago")
     try:
         yield
-    except (OperationalError, RedisError, OSError) as error:
+    except broker.AWAY as error:
         broker.note_away()
         raise BrokerAway(type(error).__name__) from error
 

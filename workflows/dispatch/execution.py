@@ -169,7 +169,10 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
         shown_as=f"{version.definition.name}.{claimed.task_key} ended",
         dated=claimed.started_at,
         is_hushed=bool(secrets.texts),
+        is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
+    if ended is celery_calls.CANCELLED:
+        return Outcome(status=TaskStatus.CANCELLED)
     if ended is not None:
         return outcome_of(ended, version, claimed.task_key, claimed.tries)
     where = f" in queue {call.queue}" if call.queue else ""

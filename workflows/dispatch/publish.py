@@ -101,9 +101,11 @@ def _send(message: Signature, queued_at: datetime.datetime) -> None:
         return
     try:
         message.apply_async(headers={"queued_at": format_time(queued_at)})
+    except broker.AWAY as error:
+        broker.note_away()
+        logger.warning("A canvas could not be sent, recovery will send its tasks: %s", type(error).__name__)
     except Exception:
-        # Broker away, hanging or refusing: whatever it was, the caller's own work is committed and must not fail for
-        # it.
+        # Whatever it was, the caller's own work is committed and must not fail for it.
         broker.note_away()
         logger.exception("A canvas could not be sent, recovery will send its tasks")
 
