@@ -61,9 +61,14 @@ app.steps["worker"].update(
     {
         "executors.pools.bootsteps:LeaseStep",
         "executors.pools.bootsteps:ProcessWatchStep",
+        "executors.pools.consumer_watch:ConsumerWatchStep",
         "executors.pools.drain:DrainStep",
     }
 )
 app.steps["consumer"].update(
-    {"executors.pools.autoscaling:PrefetchStep", "workflows.dispatch.stopped_worker:GiveBackStep"}
+    {
+        "executors.pools.autoscaling:PrefetchStep",
+        "executors.pools.consumer_watch:CanaryStep",
+        "workflows.dispatch.stopped_worker:GiveBackStep",
+    }
 )

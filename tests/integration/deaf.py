@@ -1,0 +1,30 @@
+"""A worker that can be made deaf: `celery -A tests.integration.deaf worker`. It is watched more closely than others.
+
+SIGRTMIN lets its consumer ask for no more messages, as one that was lost in a reconnect; SIGRTMIN + 1 lets its event
+loop hang.
+"""
+
+import signal
+import time
+
+from celery import signals
+
+from executors.pools import consumer_watch
+from maestro.celery import app
+
+__all__ = ["app"]
+
+consumer_watch.LOOK_SECONDS = 0.5
+consumer_watch.CANARY_SECONDS = 0.5
+consumer_watch.DEAF_SECONDS = 5.0
+consumer_watch.GAP_SECONDS = 2.0
+consumer_watch.REACTION_SECONDS = 3.0
+
+
+@signals.worker_ready.connect
+def plant(sender, **_):
+    def stop_asking(*_):
+        sender.task_consumer.channel._brpop_start = lambda: None
+
+    signal.signal(signal.SIGRTMIN, stop_asking)
+    signal.signal(signal.SIGRTMIN + 1, lambda *_: time.sleep(3600))

@@ -1,0 +1,59 @@
+"""A worker that takes no messages any more ends by itself, beside others that do; no other does."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from celery import current_app
+
+from tests.builders import start_run, wait_for_end
+from tests.integration.conftest import WorkerProcess
+
+# Five seconds of watching, three more for a loop that hangs, on a busy machine.
+NOTICED_SECONDS = 60
+
+
+@pytest.fixture
+def workers(worker, tmp_path):
+    """Watched workers by name, beside one that is well."""
+    names = ("deaf", "hanging", "stopped")
+    started = {
+        name: WorkerProcess(tmp_path / name, name=name, concurrency=1, application="tests.integration.deaf")
+        for name in names
+    }
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(WorkerProcess.start, started.values()))
+    yield started
+    for each in started.values():
+        each.stop(signal.SIGKILL)
+
+
+def test_worker_that_takes_no_messages_ends_and_one_that_stood_still_or_was_told_to_take_none_does_not(
+    actor, broker, connection, workers
+):
+    deaf, hanging, stopped = workers.values()
+    children = psutil.Process(hanging.pid).children(recursive=True)
+    current_app.control.cancel_consumer("maestro", destination=[stopped.name], reply=True, timeout=10)
+
+    os.kill(deaf.pid, signal.SIGRTMIN)
+    os.kill(hanging.pid, signal.SIGRTMIN + 1)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    runs = [start_run(actor, {"a": "", "b": "a"}, name=f"beside-{number}").id for number in range(4)]
+    ends = deaf.wait(NOTICED_SECONDS), hanging.wait(NOTICED_SECONDS)
+    os.kill(stopped.pid, signal.SIGCONT)
+
+    assert ends == (os.EX_SOFTWARE, -signal.SIGKILL)
+    assert "takes no messages: one has waited in queue maestro.canary.deaf@localhost for 5 s" in deaf.log.read_text()
+    assert "The event loop of this worker hangs" in hanging.log.read_text()
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    ended = connection.execute(
+        "SELECT bool_and(has_stopped) FROM executor_workers WHERE name = ANY (%s)", ([deaf.name, hanging.name],)
+    ).fetchone()
+    assert ended == (True,)
+    assert {wait_for_end(run_id, 60).status for run_id in runs} == {"succeeded"}
+    time.sleep(7)  # longer than it would take to be noticed
+    assert stopped.is_running()
+    assert "takes no messages" not in stopped.log.read_text()
