@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import interpret
+from maestro.chaos.findings import Findings, Plan
 from maestro.chaos.graphs import Condition, Kind, Task
 from maestro.chaos.invariants import judge
-from maestro.chaos.rows import AttemptRow, Leftovers, RunRow, TaskRow
+from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RunRow, TaskRow
+from maestro.chaos.schedule import FaultKind, Injected
 
 START = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 RUN_ID = "01920000-0000-7000-8000-000000000001"
@@ -107,4 +109,28 @@ def a_verdict(
         repeated_lines=lines,
         crashes=[START.timestamp() + seconds for seconds in crashes],
         leftovers=leftovers,
+    )
+
+
+def a_fault(seconds, kind=FaultKind.KILL_WORKER, **more):
+    begun = START.timestamp() + seconds
+    return Injected(kind=kind, detail="worker, pid 7", at=begun, until=begun, **more)
+
+
+def made_findings(run=None, kinds=tuple(FaultKind), faults=()):
+    run = run or a_run()
+    line = LogLine(task_key="b", attempt=1, stream="log", message="hello", created_at=at(1.2))
+    return Findings(
+        plan=Plan(runs=1, seed=7, kinds=kinds),
+        runs=(run,),
+        expected={"chaos-0": interpret(GRAPH)},
+        effects=EFFECTS,
+        faults=tuple(faults),
+        leftovers=NOTHING_LEFT,
+        verdict=a_verdict(run),
+        lines={RUN_ID: (line,)},
+        log={RUN_ID: ("beat | Recovered 1 tasks",)},
+        began_at=START.timestamp(),
+        quiet_at=START.timestamp() + 2,
+        seconds=3,
     )

@@ -8,6 +8,7 @@ from maestro.chaos import campaign
 from maestro.chaos.campaign import StackLost
 from maestro.embedded.errors import StartFailed
 from maestro.embedded.home import Home
+from tests.unit.chaos.builders import RUN_ID, a_run, made_findings
 
 
 class FakeStack:
@@ -77,6 +78,29 @@ def test_an_interrupted_campaign_is_cleaned_up(maestro, monkeypatch, calls):
     calls.clear()
     assert maestro("chaos").exit_code == 130
     assert calls == ["start", "stop", "remove"]
+
+
+def test_a_campaign_in_which_everything_held_is_told_and_leaves_nothing(maestro, monkeypatch, calls, directory):
+    monkeypatch.setattr(campaign, "run_campaign", lambda stack, plan, observe: made_findings())
+
+    result = maestro("chaos", "--report", "report.md")
+
+    assert (result.exit_code, calls) == (0, ["start", "stop", "remove"])
+    assert "Every invariant held." in result.stdout
+    assert "Every invariant held." in (directory / "report.md").read_text()
+
+
+def test_a_break_fails_the_command_keeps_the_home_and_tells_the_history(maestro, monkeypatch, calls):
+    broken = made_findings(a_run(status="failed"))
+    monkeypatch.setattr(campaign, "run_campaign", lambda stack, plan, observe: broken)
+
+    result = maestro("chaos")
+
+    assert (result.exit_code, calls) == (1, ["start", "stop"])
+    assert f"wrong_status: run {RUN_ID}: the run failed, expected succeeded" in result.stderr
+    assert "Repeat it by `maestro chaos --runs 1 --seed 7`" in result.stderr
+    assert f"run {RUN_ID} of chaos-0 created" in result.stdout
+    assert "beat | Recovered 1 tasks" in result.stdout
 
 
 def test_a_random_seed_is_told_so_that_the_campaign_can_be_repeated(maestro, monkeypatch, calls):
