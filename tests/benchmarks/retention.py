@@ -96,17 +96,18 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.retention", description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000, help="how many (default %(default)s); nine of ten go")
     parser.add_argument("--quiet-seconds", type=float, default=30, help="how long to write without pruning")
+    parser.add_argument("--seconds", type=float, default=3600, help="prune no longer than this (default %(default)s)")
     arguments = parser.parse_args()
     servers = Servers(HOME, postgres_port=POSTGRES_PORT, valkey_port=VALKEY_PORT)
     servers.start()
     try:
         publish.publish_start = lambda *_: None  # there are no workers, and no broker is measured
-        _measure(arguments.runs, arguments.quiet_seconds)
+        _measure(arguments.runs, arguments.quiet_seconds, arguments.seconds)
     finally:
         servers.stop()
 
 
-def _measure(count, quiet_seconds):
+def _measure(count, quiet_seconds, most_seconds):
     actor = make_actor()
     connection = sql.engine_connection()
     started = time.perf_counter()
@@ -131,19 +132,19 @@ def _measure(count, quiet_seconds):
     beside, watch = Writer(actor, workflow_id), LockWatch(connection.info.backend_pid)
     beside.start()
     watch.start()
-    _prune(connection)
+    _prune(connection, most_seconds)
     beside.stop()
     watch.stop()
     _print_latencies("while pruning", beside)
     print(f"longest wait for a lock of pruning, of {watch.looks} looks: {watch.longest * 1000:.0f} ms")
     _print_sizes(connection, "after")
-    _print_look(connection, "all is gone")
+    _print_look(connection, "it is over")
     connection.execute("VACUUM ANALYZE")
     _print_sizes(connection, "after a vacuum")
 
 
-def _prune(connection):
-    """Do the duty each second, as the tick does, until nothing is old."""
+def _prune(connection, most_seconds):
+    """Do the duty each second, as the tick does, until nothing is old or the time is over."""
     batches, ticks = [], []
     pruning = Pruning()
     take_turn = pruning._take_turn
@@ -166,7 +167,7 @@ def _prune(connection):
         if time.perf_counter() - said_at > 60:
             said_at = time.perf_counter()
             print(f"  {said_at - started:.0f} s: {deleted:,} rows", flush=True)
-        if not pruning._turns:
+        if not pruning._turns or time.perf_counter() - started > most_seconds:
             break
         time.sleep(max(0.0, 1 - (time.perf_counter() - began)))
     wall, work = time.perf_counter() - started, sum(ticks)
