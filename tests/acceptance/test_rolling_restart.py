@@ -182,9 +182,8 @@ class Client:
         return None
 
     def _repeat(self, work):
-        with requests.Session():
-            while not self._ended.wait(0.4):
-                work()
+        while not self._ended.wait(0.4):
+            work()
 
     def _start(self):
         run = self.request("POST", "/workflows/rolling/runs", json={})
