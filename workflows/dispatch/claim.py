@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -104,8 +104,8 @@ class Claim:
     """The run's inputs."""
     run_created_at: datetime.datetime
     """When the run was made."""
-    clock: DatabaseClock
-    """Goes on from the claim."""
+    clock: DatabaseClock = field(compare=False)
+    """Goes on from the claim, or from when it was read again."""
 
 
 def claim(connection: sql.Connection, task: TaskRef, holder: Holder, token: UUID) -> Claim | None:
