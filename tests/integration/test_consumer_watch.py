@@ -31,6 +31,7 @@ def workers(worker, tmp_path):
         each.stop(signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("beat")  # what a worker was being sent when its loop began to hang is lost
 def test_worker_that_takes_no_messages_ends_and_one_that_stood_still_or_was_told_to_take_none_does_not(
     actor, broker, connection, workers
 ):
