@@ -6,12 +6,17 @@ import tempfile
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 
 from maestro.embedded import postgres, valkey
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.ports import find_free
 from tests.servers import Servers
+
+# How fast the machine is at the moment is no property of the code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 # A suite started in the background of a shell ignores Ctrl-C, and so would every program it starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
