@@ -80,7 +80,7 @@ def test_attempt_a_worker_began_after_it_was_given_up_is_its_own_under_its_new_l
     leases.take_back_lost(connection)
     while_it_may_be_listed = statuses(resumed.id)["a"]
     alive = lease.register_worker(connection, name="test", pid=1, concurrency=1, queues=["maestro"])
-    lease.renew_lease(connection, worker_id=alive, list_held=lambda: ["m"])
+    lease.renew_lease(connection, worker_id=alive, concurrency=1, list_held=lambda: ["m"])
     age(connection, resumed)
 
     leases.take_back_lost(connection)
