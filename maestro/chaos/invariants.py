@@ -13,9 +13,6 @@ from maestro.chaos.rows import Leftovers, RepeatedLine, RunRow, TaskRow
 ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
 ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 PLANNED_CODES = frozenset({"planned_failure", "exit_status"})
-LOST_CODES = frozenset({"worker_lost", "process_lost"})
-FEWEST_LOSSES = 3
-"""A task that is given up after fewer losses was given up wrongly."""
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
@@ -49,11 +46,6 @@ class Case:
     crashes: tuple[float, ...]
     """When the database may have lost claims."""
 
-    @property
-    def was_given_up(self) -> bool:
-        """Whether a task of it was lost as often as the platform bears, which is bad luck and no break."""
-        return any(_lost_too_often(task) for task in self.run.tasks)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -61,8 +53,6 @@ class Verdict:
 
     breaks: tuple[Break, ...]
     """Everything that is wrong."""
-    excused_runs: tuple[str, ...]
-    """Runs with a task that was lost too often: their ends are not compared."""
     repeats_after_crash: int
     """Attempts that ran twice because the database lost a claim in a crash, as the protocol allows."""
 
@@ -99,7 +89,6 @@ def judge(
     ]
     return Verdict(
         breaks=tuple(breaks),
-        excused_runs=tuple(case.run.id for case in cases if case.was_given_up),
         repeats_after_crash=sum(1 for case in cases for _, _, is_allowed in _repeats(case) if is_allowed),
     )
 
@@ -148,7 +137,7 @@ def run_has_ended(case: Case) -> Iterator[Break]:
 def run_ended_as_expected(case: Case) -> Iterator[Break]:
     """The run ended with the status and the outputs that its graph has."""
     run, expected = case.run, case.expected
-    if case.was_given_up or run.status not in ENDED_RUN:
+    if run.status not in ENDED_RUN:
         return
     if run.status != expected.status:
         message = f"the run {run.status}, expected {expected.status}: {run.error_message}"
@@ -159,8 +148,6 @@ def run_ended_as_expected(case: Case) -> Iterator[Break]:
 
 def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
     """Every task ended with the status, the reason and the output that the graph has."""
-    if case.was_given_up:
-        return
     found = {task.task_key for task in case.run.tasks}
     if found != set(case.expected.tasks):
         yield _break(case, "wrong_tasks", f"tasks {sorted(found)}, expected {sorted(case.expected.tasks)}")
@@ -180,7 +167,7 @@ def effects_are_there(case: Case) -> Iterator[Break]:
     """What ended has done its work in its last attempt; what was skipped has done nothing."""
     for task, expected in _tasks(case):
         of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
-        if case.was_given_up or task.status not in ENDED_TASK:
+        if task.status not in ENDED_TASK:
             continue
         if not expected.runs and of_task:
             yield _break(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
@@ -196,7 +183,7 @@ def effects_follow_their_needs(case: Case) -> Iterator[Break]:
             done[effect.task_key] = min(effect.ended_at, done.get(effect.task_key, math.inf))
     for effect in case.effects:
         expected = case.expected.tasks.get(effect.task_key)
-        for need in expected.after if expected and not case.was_given_up else ():
+        for need in expected.after if expected else ():
             if done.get(need, math.inf) > effect.begun_at:
                 message = f"attempt {effect.attempt} of {effect.task_key} began before {need} was done"
                 yield _break(case, "begun_early", message)
@@ -219,17 +206,8 @@ def attempts_have_no_gap(case: Case) -> Iterator[Break]:
     """Every attempt before the last is in the history, once."""
     for task in case.run.tasks:
         numbers = [attempt.attempt for attempt in task.history]
-        # What is given up ends with a lost attempt, which is history too.
-        last = task.attempt if task.error_code in LOST_CODES else task.attempt - 1
-        if task.status in ENDED_TASK and numbers != list(range(1, last + 1)):
+        if task.status in ENDED_TASK and numbers != list(range(1, task.attempt)):
             yield _break(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
-
-
-def given_up_for_a_reason(case: Case) -> Iterator[Break]:
-    """What failed as lost was lost as often as that takes."""
-    for task in case.run.tasks:
-        if task.error_code in LOST_CODES and not _lost_too_often(task):
-            yield _break(case, "given_up_early", f"given up after {len(task.history)} lost attempts", task)
 
 
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
@@ -240,7 +218,6 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     effects_follow_their_needs,
     effects_are_of_attempts,
     attempts_have_no_gap,
-    given_up_for_a_reason,
 )
 
 
@@ -260,11 +237,6 @@ def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
             earliest, latest = first.begun_at - DELAY_SECONDS, min(effect.begun_at, first.begun_at + COMMIT_SECONDS)
             yield first, effect, any(earliest <= at <= latest for at in case.crashes)
         seen[effect.task_key, effect.attempt] = effect
-
-
-def _lost_too_often(task: TaskRow) -> bool:
-    lost = [attempt for attempt in task.history if attempt.error_code in LOST_CODES]
-    return task.error_code in LOST_CODES and len(lost) >= FEWEST_LOSSES
 
 
 def _words(status: str, reason: str) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from maestro.chaos.findings import Findings
-from maestro.chaos.invariants import LOST_CODES, Break
+from maestro.chaos.invariants import Break
 from maestro.chaos.rows import RunRow, TaskRow
 from maestro.chaos.schedule import FaultKind
 
+LOST_CODES = frozenset({"worker_lost", "process_lost"})
 # Faults this long before a run, and after it, are in its history: a worker that was killed before it may matter.
 AROUND_SECONDS = 5.0
 
@@ -29,7 +30,6 @@ def figures(findings: Findings) -> dict[str, int | float]:
         "attempts repeated after a crash": findings.verdict.repeats_after_crash,
         "messages duplicated": sum(fault.messages for fault in findings.faults),
         "messages never acknowledged": findings.leftovers.unacknowledged,
-        "runs given up after too many losses": len(findings.verdict.excused_runs),
         "seconds of the longest run": round(max(map(_seconds, findings.runs), default=0.0), 1),
         "seconds from first start to last end": round(findings.seconds, 1),
         "seconds from last fault to last end": round(findings.recovery_seconds, 1),

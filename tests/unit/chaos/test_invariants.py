@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from maestro.chaos.rows import Leftovers, RepeatedLine
@@ -24,7 +22,6 @@ def test_a_campaign_in_which_everything_is_as_it_must_be_breaks_nothing():
     verdict = a_verdict()
 
     assert verdict.breaks == ()
-    assert verdict.excused_runs == ()
     assert verdict.repeats_after_crash == 0
 
 
@@ -120,32 +117,10 @@ def test_runs_that_could_not_be_started_or_are_gone_are_found():
     assert (gone.rule, gone.run_id) == ("run_missing", RUN_ID)
 
 
-def given_up(losses):
-    history = tuple(a_loss(number) for number in range(1, losses + 1))
-    lost = a_task("a", status="failed", reason="worker_lost", error_code="worker_lost", attempt=losses, history=history)
-    run = a_run(status="failed", outputs=None)
-    skipped = replace(run.tasks[1], status="skipped", reason="upstream_failed", attempt=0, output=None)
-    return replace(run, tasks=(lost, skipped, run.tasks[2]))
+def test_a_task_that_was_given_up_for_its_losses_is_found():
+    history = tuple(a_loss(number) for number in range(1, 4))
+    lost = {"status": "failed", "reason": "quarantined", "error_code": "worker_lost", "attempt": 3, "history": history}
 
+    found = rules(a_verdict(with_task("b", output=None, **lost)))
 
-def test_a_task_that_was_lost_too_often_excuses_its_run():
-    effects = [an_effect("a", number, str(number)) for number in (1, 2, 3)]
-
-    verdict = a_verdict(given_up(3), effects=effects)
-
-    assert verdict.breaks == ()
-    assert verdict.excused_runs == (RUN_ID,)
-
-
-def test_a_task_that_was_given_up_too_early_is_found():
-    verdict = a_verdict(given_up(2), effects=[an_effect("a", 1), an_effect("a", 2)])
-
-    assert ("given_up_early", "a") in rules(verdict)
-    assert verdict.excused_runs == ()
-
-
-def test_an_excused_run_must_have_ended_all_the_same():
-    run = replace(given_up(3), status="running")
-    effects = [an_effect("a", number, str(number)) for number in (1, 2, 3)]
-
-    assert rules(a_verdict(run, effects=effects)) == [("run_not_ended", "")]
+    assert ("wrong_status", "b") in found
