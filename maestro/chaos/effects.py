@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BEGUN = "begun"
+FAILED = "failed"
 ENDED = "ended"
 
 
@@ -41,6 +42,12 @@ def note(path: Path, event: str, *, run_id: str, task_key: str, attempt: int, to
         os.write(descriptor, line.encode())
     finally:
         os.close(descriptor)
+
+
+def count_failures(path: Path, *, run_id: str, task_key: str) -> int:
+    """Return how often a task of a run has failed as planned."""
+    beginning = f"{FAILED} {run_id} {task_key} "
+    return sum(line.startswith(beginning) for line in path.read_text().splitlines())
 
 
 def read(path: Path) -> tuple[Effect, ...]:

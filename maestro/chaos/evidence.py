@@ -20,7 +20,7 @@ FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
 ORDER BY r.created_at, r.id
 """
 _TASKS = """
-SELECT id, run_id::text, task_key, status, reason, attempt, output, error_code, error_message, worker, queued_at,
+SELECT id, run_id::text, task_key, status, reason, attempt, tries, output, error_code, error_message, worker, queued_at,
        started_at, finished_at
 FROM task_executions ORDER BY position, id
 """

@@ -26,6 +26,10 @@ class ExpectedTask:
     """Why it is skipped."""
     value: int | None = None
     """What its output says; None without an output."""
+    fewest_failures: int = 0
+    """How often it is told at least that its code failed."""
+    most_failures: int = 0
+    """How often at most: an attempt that is lost after its failure tells of none."""
     after: tuple[str, ...] = ()
     """Tasks whose work is done before it begins."""
 
@@ -76,8 +80,9 @@ def _end_of(task: Task, ended: Mapping[str, ExpectedTask]) -> ExpectedTask:
     if task.condition is Condition.NEVER or (task.condition is Condition.EVEN and values[0] % 2 != 0):
         return ExpectedTask(status=SKIPPED, reason=CONDITION)
     if task.fails:
-        return ExpectedTask(status=FAILED)
-    return ExpectedTask(status=SUCCEEDED, value=value_of(task.number, values if task.reads_needs else []))
+        return ExpectedTask(status=FAILED, fewest_failures=task.tries, most_failures=task.tries)
+    value = value_of(task.number, values if task.reads_needs else [])
+    return ExpectedTask(status=SUCCEEDED, value=value, most_failures=task.failures)
 
 
 def _as_need(task: ExpectedTask) -> End:

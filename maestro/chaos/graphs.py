@@ -17,6 +17,8 @@ MOST_TASKS = 15
 LONGEST_TASK_SECONDS = 0.3
 VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
+RETRY_DELAY = "200ms"
+FOR_EVER = 1_000_000
 FUNCTION = "maestro.chaos.tasks.work"
 # Whether such a task starts depends on which need ends first, and so would what it could read of them.
 EARLY_RULES = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
@@ -71,7 +73,11 @@ class Task:
     condition: Condition = Condition.NONE
     """Its `if`."""
     fails: bool = False
-    """Whether its code fails at its end."""
+    """Whether its code fails at its end, every time."""
+    failures: int = 0
+    """How often its code fails before it succeeds; fewer than `tries`."""
+    tries: int = 1
+    """How often it is tried."""
 
     @property
     def reads_needs(self) -> bool:
@@ -150,14 +156,18 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...]) -> Task:
     if chance.random() < 0.08:
         can_read = needs and rule is RunIf.ALL_SUCCEEDED
         condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
+    kind = Kind.SHELL if chance.random() < 0.2 else Kind.PYTHON
+    tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
     return Task(
-        kind=Kind.SHELL if chance.random() < 0.2 else Kind.PYTHON,
+        kind=kind,
         number=chance.randrange(VALUES),
         seconds=round(chance.uniform(0, LONGEST_TASK_SECONDS), 3),
         needs=needs,
         rule=rule,
         condition=condition,
         fails=chance.random() < 0.05,
+        failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON else 0,
+        tries=tries,
     )
 
 
@@ -167,7 +177,7 @@ def _task_definition(task: Task) -> dict[str, JsonValue]:
         arguments = {"effects_file": "${{ inputs.effects }}", "number": task.number, "values": values}
         options: dict[str, JsonValue] = {
             "function": FUNCTION,
-            "args": {**arguments, "seconds": task.seconds, "fails": task.fails},
+            "args": {**arguments, "seconds": task.seconds, "failures": FOR_EVER if task.fails else task.failures},
         }
     else:
         environment = {"EFFECTS": "${{ inputs.effects }}", "NUMBER": task.number, "VALUES": " ".join(values)}
@@ -176,6 +186,8 @@ def _task_definition(task: Task) -> dict[str, JsonValue]:
             "env": {**environment, "SECONDS_TO_SLEEP": task.seconds, "STATUS": 3 if task.fails else 0},
         }
     definition = {"uses": task.kind.value, "needs": list(task.needs), "run_if": task.rule.value, "with": options}
+    if task.tries > 1:
+        definition["retry"] = {"max_attempts": task.tries, "delay": RETRY_DELAY}
     match task.condition:
         case Condition.NEVER:
             definition["if"] = "${{ 1 > 2 }}"

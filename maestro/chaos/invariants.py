@@ -210,6 +210,14 @@ def attempts_have_no_gap(case: Case) -> Iterator[Break]:
             yield _break(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
 
 
+def failures_are_counted(case: Case) -> Iterator[Break]:
+    """A task that fails as planned is tried as often as its `retry` says, and what is lost is no failure of it."""
+    for task, expected in _tasks(case):
+        if task.status in ENDED_TASK and not expected.fewest_failures <= task.tries <= expected.most_failures:
+            message = f"{task.tries} failures counted, expected {expected.fewest_failures} to {expected.most_failures}"
+            yield _break(case, "wrong_failures", message, task)
+
+
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     run_has_ended,
     run_ended_as_expected,
@@ -218,6 +226,7 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     effects_follow_their_needs,
     effects_are_of_attempts,
     attempts_have_no_gap,
+    failures_are_counted,
 )
 
 

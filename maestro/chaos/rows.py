@@ -30,6 +30,7 @@ class TaskRow:
     status: str
     reason: str
     attempt: int
+    tries: int
     output: JsonValue
     error_code: str
     error_message: str

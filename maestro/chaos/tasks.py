@@ -15,14 +15,15 @@ class PlannedFailure(Exception):
     """The task fails because its graph says so."""
 
 
-def work(effects_file: str, number: int, values: list[int], seconds: float, fails: bool) -> dict[str, int]:
-    """Note the beginning, take some time, note the end, and return a value or raise PlannedFailure."""
+def work(effects_file: str, number: int, values: list[int], seconds: float, failures: int) -> dict[str, int]:
+    """Note the beginning, take some time, note the end, and return a value; raise PlannedFailure so often before."""
     task = current_task()
     token = uuid.uuid4().hex
+    path = Path(effects_file)
 
     def note(event: str) -> None:
         effects.note(
-            Path(effects_file),
+            path,
             event,
             run_id=str(task.run_id),
             task_key=task.task_key,
@@ -34,6 +35,11 @@ def work(effects_file: str, number: int, values: list[int], seconds: float, fail
     if number % 3 == 0:
         task.logger.info("attempt %d takes %g s", task.attempt, seconds)
     time.sleep(seconds)
+    # A failure that was noted counts, also when the attempt is lost before it is told: so it ends all the same.
+    failed = effects.count_failures(path, run_id=str(task.run_id), task_key=task.task_key) if failures else 0
+    fails = failed < failures
+    if fails:
+        note(effects.FAILED)
     note(effects.ENDED)
     if fails:
         raise PlannedFailure(f"task {task.task_key} fails as planned")

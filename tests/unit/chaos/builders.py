@@ -45,6 +45,7 @@ def a_task(key, **changes):
         status="succeeded",
         reason="",
         attempt=1,
+        tries=0,
         output=None,
         error_code="",
         error_message="",

@@ -16,5 +16,14 @@ def test_what_was_noted_is_read_back_with_beginning_and_end(tmp_path):
     assert (second.attempt, second.ended_at) == (2, None)
 
 
+def test_planned_failures_are_counted_by_task_and_run(tmp_path):
+    path = tmp_path / "effects"
+    for run_id, key in [("r", "a"), ("r", "a"), ("r", "a1"), ("s", "a")]:
+        effects.note(path, effects.FAILED, run_id=run_id, task_key=key, attempt=1, token="x")
+
+    assert effects.count_failures(path, run_id="r", task_key="a") == 2
+    assert effects.read(path) == ()
+
+
 def test_where_nothing_ran_nothing_is_read(tmp_path):
     assert effects.read(tmp_path / "effects") == ()

@@ -42,6 +42,7 @@ def test_graphs_have_every_rule_kind_and_condition_and_failures():
     assert {task.kind for task in tasks} == set(Kind)
     assert {task.condition for task in tasks} == set(Condition)
     assert {task.fails for task in tasks} == {True, False}
+    assert {(task.failures, task.tries) for task in tasks} == {(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)}
 
 
 def test_only_what_is_decided_by_all_needs_reads_them():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from maestro.chaos.rows import Leftovers, RepeatedLine
@@ -26,7 +28,7 @@ def test_a_campaign_in_which_everything_is_as_it_must_be_breaks_nothing():
 
 
 def test_a_planned_failure_breaks_nothing():
-    failed = a_task("a", status="failed", error_code="planned_failure")
+    failed = a_task("a", status="failed", error_code="planned_failure", tries=1)
 
     verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=FAILING, effects=[an_effect("a")])
 
@@ -59,7 +61,7 @@ def test_rows_that_are_not_as_they_must_be_are_found(run, found):
 
 
 def test_a_failure_that_nobody_planned_is_found_by_its_cause():
-    failed = a_task("a", status="failed", error_code="unexpected_error")
+    failed = a_task("a", status="failed", error_code="unexpected_error", tries=1)
 
     verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=FAILING, effects=[an_effect("a")])
 
@@ -115,6 +117,20 @@ def test_runs_that_could_not_be_started_or_are_gone_are_found():
     assert rules(a_verdict(wanted=2)) == [("not_started", "")]
     [gone] = a_verdict(runs=[]).breaks
     assert (gone.rule, gone.run_id) == ("run_missing", RUN_ID)
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_failing_task_that_was_not_tried_as_often_as_it_should_is_found(tries):
+    graph = {"a": replace(FAILING["a"], tries=2)}
+    failed = a_task("a", status="failed", error_code="planned_failure", tries=tries)
+
+    verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=graph, effects=[an_effect("a")])
+
+    assert rules(verdict) == [("wrong_failures", "a")]
+
+
+def test_a_loss_that_counts_as_a_failure_is_found():
+    assert rules(a_verdict(with_task("a", tries=1))) == [("wrong_failures", "a")]
 
 
 def test_a_task_that_was_given_up_for_its_losses_is_found():
