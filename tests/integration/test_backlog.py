@@ -49,6 +49,8 @@ def test_what_is_lost_out_of_a_backlog_is_sent_again_once_the_head_has_passed_it
 def test_flushed_backlog_is_sent_again_in_slices_each_task_once(connection, broker, queue):
     broker.delete(queue)
 
-    found = [resend(connection, queue) for _ in range(4)]
+    slices = range(1, COUNT // lost_messages.MAX_PER_SWEEP + 2)
 
-    assert found == [1000, 2000, 3000, 3000]
+    found = [resend(connection, queue) for _ in slices]
+
+    assert found == [min(number * lost_messages.MAX_PER_SWEEP, COUNT) for number in slices]

@@ -21,7 +21,8 @@ from workflows.runs.statuses import Reason, TaskStatus
 
 logger = logging.getLogger(__name__)
 
-MAX_PER_SWEEP = 1000
+# A sweep is done between two looks at the leases of workers, so it is short.
+MAX_PER_SWEEP = 200
 
 # Guard, re-checked under the row lock: still running under the claim that was judged. Lost is a claim whose worker was
 # given up, or has looked up what it holds after the claim and does not hold its message any more: its child died, or

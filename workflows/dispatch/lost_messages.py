@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 # A message may be this much younger than one behind it.
 SLACK = datetime.timedelta(seconds=15)
-MAX_PER_SWEEP = 1000
+# A sweep is done between two looks at the leases of workers, so it is short.
+MAX_PER_SWEEP = 200
 
 _QUEUES = "SELECT DISTINCT queue, priority FROM task_executions WHERE status = 'queued'"
 # The id of the message that was sent for a queued row, as `workflows.compiler.canvas.make_message_id` makes it.
@@ -42,7 +43,7 @@ RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.generation, c.queued_
 
 
 def resend_lost(connection: sql.Connection) -> int:
-    """Send again what the broker lost, at most 1,000 rows a queue and priority. Returns how many; 0 while the broker is
+    """Send again what the broker lost, at most 200 rows a queue and priority. Returns how many; 0 while the broker is
     away.
     """
     with sql.cursor(connection, tuple_row) as cursor:

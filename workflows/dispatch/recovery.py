@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 # A finisher looks at what follows within milliseconds; whoever has not after this long, died.
 GRACE = datetime.timedelta(seconds=5)
-MAX_PER_SWEEP = 1000
+# A sweep is done between two looks at the leases of workers, so it is short.
+MAX_PER_SWEEP = 200
 # Messages inside a canvas are sent by Celery to the default queue.
 CANVAS_QUEUE = "maestro"
 

@@ -45,9 +45,9 @@ class TickScheduler(Scheduler):
             Duty(work=watch.give_up_silent_workers, every_seconds=2),
             Duty(work=leases.take_back_lost, every_seconds=2),
             Duty(work=retry.wake_due, every_seconds=0.5),
-            Duty(work=ready.recover, every_seconds=5),
-            Duty(work=recovery.recover_ended, every_seconds=5),
-            Duty(work=lost_messages.resend_lost, every_seconds=5),
+            Duty(work=ready.recover, every_seconds=1),
+            Duty(work=recovery.recover_ended, every_seconds=2),
+            Duty(work=lost_messages.resend_lost, every_seconds=1),
             Duty(work=call_watch.look_at_calls, every_seconds=2),
             # Last, and for a part of a second, because nothing waits for it.
             Duty(work=Pruning().prune, every_seconds=1),
