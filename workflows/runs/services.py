@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from django.db import OperationalError, transaction
-from psycopg.rows import class_row, dict_row
+from django.db import transaction
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from accounts.actor import Actor
@@ -19,8 +19,7 @@ from workflows.catalog import cache
 from workflows.catalog import selectors as catalog
 from workflows.definition.inputs import resolve_inputs
 from workflows.definition.problems import InputsInvalid
-from workflows.dispatch import celery_calls, finalise, publish
-from workflows.dispatch.messages import CallRef, TaskRef
+from workflows.dispatch import cancellation, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.errors import InputsRefused, RunAlreadyFinished, RunNotFound, WorkflowArchived
 from workflows.models import WorkflowRun
@@ -32,59 +31,39 @@ _INSERT_RUN = """
 WITH run AS (
     INSERT INTO workflow_runs (
         id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type,
-        status, reason, hold, inputs, error_message, created_at, started_at
+        status, reason, hold, inputs, error_message, created_at, started_at, expires_at
     )
     VALUES (
         %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s, 'manual',
-        'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp()
+        'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp(), clock_timestamp() + %(timeout)s
     )
     RETURNING id, organization_id
 ), rows AS (
     INSERT INTO task_executions (
         organization_id, run_id, task_key, position, kind, run_if, needs, status, queued_at,
         reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
-        error_code, error_message, created_at
+        error_code, error_message, created_at, queue_limit, attempt_limit, grace, total_limit
     )
     SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
            needs.keys,
            CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
            CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
-           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp()
+           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp(),
+           limits.queue, limits.attempt, limits.grace, limits.total
     FROM run, workflow_versions v
          CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
          CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(task.value -> 3)) AS keys) needs
+         CROSS JOIN LATERAL (
+             SELECT make_interval(secs => (task.value #>> '{5,queue}')::float) AS queue,
+                    make_interval(secs => (task.value #>> '{5,attempt}')::float) AS attempt,
+                    make_interval(secs => (task.value #>> '{5,grace}')::float) AS grace,
+                    make_interval(secs => (task.value #>> '{5,total}')::float) AS total
+         ) limits
     WHERE v.id = %(version_id)s
     RETURNING id, task_key, generation, queued_at
 )
 SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
 """
-# Running rows only learn of it: whoever runs them ends them as cancelled. Waiting for a row another transaction holds
-# may show new rows to cancel, so the statement is repeated until it changes nothing.
-_CANCEL_TASKS = """
-WITH locked AS (
-    SELECT id FROM task_executions
-    WHERE run_id = %(run_id)s
-      AND (status IN ('pending', 'queued', 'waiting') OR (status = 'running' AND hold <> 2))
-    ORDER BY position, map_index
-    FOR NO KEY UPDATE
-)
-UPDATE task_executions t
-SET hold = 2,
-    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-    reason = CASE WHEN status = 'waiting' AND reason <> 'celery' THEN '' ELSE reason END,
-    finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
-    wake_at = NULL
-FROM locked
-WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
-"""
-# After that, tasks that waited for a call are those that still say so.
-_TAKE_CALLS = """
-UPDATE task_executions SET reason = ''
-WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
-RETURNING task_key, map_index, generation, tries
-"""
-# How often a cancel that the server ended for another transaction's sake is repeated.
-_DEADLOCK_TRIES = 5
 
 
 def start_run(
@@ -115,6 +94,7 @@ def start_run(
                 "version_id": row.id,
                 "user_id": actor.user_id,
                 "inputs": Jsonb(resolved),
+                "timeout": version.definition.timeout and datetime.timedelta(seconds=version.definition.timeout),
             }
         )
         transaction.on_commit(lambda: publish.publish_start(run, version, ready))
@@ -129,47 +109,10 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     actor.require(Permission.CANCEL_RUNS)
     if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id, pruned_at=None).exists():
         raise RunNotFound
-    for attempts_left in reversed(range(_DEADLOCK_TRIES)):
-        try:
-            calls = _mark_cancelled(run_id)
-            break
-        except (psycopg.OperationalError, OperationalError) as error:
-            if not sql.is_victim(error) or not attempts_left:
-                raise
-    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
-    finalise.finalise_run(sql.request_connection(), run_id)
-    celery_calls.revoke(calls)
+    status = cancellation.stop_run(sql.request_connection(), run_id, Reason.CANCELLING)
+    if status.is_terminal and status is not RunStatus.CANCELLED:
+        raise RunAlreadyFinished(status)
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
-
-
-def _mark_cancelled(run_id: UUID) -> list[CallRef]:
-    """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
-    with transaction.atomic():
-        run = WorkflowRun.objects.select_for_update(of=("self",), no_key=True).get(id=run_id)
-        status = RunStatus(run.status)
-        if status is RunStatus.CANCELLED:
-            return []
-        if status.is_terminal:
-            raise RunAlreadyFinished(status)
-        WorkflowRun.objects.filter(id=run_id).update(hold=2, reason=Reason.CANCELLING)
-        connection = sql.request_connection()
-        while connection.execute(_CANCEL_TASKS, {"run_id": run_id}).rowcount:
-            pass
-        with sql.cursor(connection, dict_row) as cursor:
-            rows = cursor.execute(_TAKE_CALLS, {"run_id": run_id}).fetchall()
-    return [
-        CallRef(
-            task=TaskRef(
-                run_id=run_id,
-                organization_id=run.organization_id,
-                task_key=row["task_key"],
-                map_index=row["map_index"],
-                generation=row["generation"],
-            ),
-            tries=row["tries"],
-        )
-        for row in rows
-    ]
 
 
 def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:

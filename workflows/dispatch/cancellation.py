@@ -1,0 +1,86 @@
+"""Stopping a run before its end, because somebody cancels it or its time is over (rule 13 of the engine protocol)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from maestro.core import sql
+from workflows.dispatch import celery_calls, finalise
+from workflows.dispatch.messages import CallRef, TaskRef
+from workflows.runs.statuses import Reason, RunStatus
+
+_LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
+# Who came first says why.
+_HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
+# Running rows only learn of it: whoever runs them ends them as cancelled. Waiting for a row another transaction holds
+# may show new rows to cancel, so the statement is repeated until it changes nothing.
+_CANCEL_TASKS = """
+WITH locked AS (
+    SELECT id FROM task_executions
+    WHERE run_id = %(run_id)s
+      AND (status IN ('pending', 'queued', 'waiting') OR (status = 'running' AND hold <> 2))
+    ORDER BY position, map_index
+    FOR NO KEY UPDATE
+)
+UPDATE task_executions t
+SET hold = 2,
+    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+    reason = CASE WHEN status = 'waiting' AND reason <> 'celery' THEN '' ELSE reason END,
+    finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
+    wake_at = NULL
+FROM locked
+WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
+"""
+# After that, tasks that waited for a call are those that still say so.
+_TAKE_CALLS = """
+UPDATE task_executions SET reason = ''
+WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
+RETURNING task_key, map_index, generation, tries
+"""
+# How often a stop that the server ended for another transaction's sake is repeated.
+_DEADLOCK_TRIES = 5
+
+
+def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus:
+    """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left.
+
+    Returns the status the run had. One that is over is left as it is. Raises LookupError when there is no such run.
+    """
+    for tries_left in reversed(range(_DEADLOCK_TRIES)):
+        try:
+            status, calls = _mark_stopped(connection, run_id, reason)
+            break
+        except psycopg.OperationalError as error:
+            if not sql.is_victim(error) or not tries_left:
+                raise
+    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
+    finalise.finalise_run(connection, run_id)
+    celery_calls.revoke(calls)
+    return status
+
+
+def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus, list[CallRef]]:
+    """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
+    given = {"run_id": run_id, "reason": reason}
+    with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
+        run = cursor.execute(_LOCK_RUN, given).fetchone()
+        if run is None:
+            raise LookupError(f"run {run_id} does not exist")
+        status = RunStatus(run["status"])
+        if status.is_terminal:
+            return status, []
+        cursor.execute(_HOLD_RUN, given)
+        while cursor.execute(_CANCEL_TASKS, given).rowcount:
+            pass
+        rows = cursor.execute(_TAKE_CALLS, given).fetchall()
+    names = ("task_key", "map_index", "generation")
+    return status, [
+        CallRef(
+            task=TaskRef(run_id=run_id, organization_id=run["organization_id"], **{name: row[name] for name in names}),
+            tries=row["tries"],
+        )
+        for row in rows
+    ]
