@@ -47,6 +47,22 @@ CANCELLED = TaskError(code="cancelled", message="Cancelled while it was running.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimit:
+    """How long one attempt may take."""
+
+    allowed_seconds: float
+    """From its beginning on."""
+    seconds_left: float
+    """From now on."""
+
+
+def timed_out(seconds: float) -> TaskError:
+    """Return the error of an attempt that took longer than the seconds it may."""
+    shown = f"{seconds:.2f}".rstrip("0").rstrip(".")
+    return TaskError(code="timed_out", message=f"The attempt took longer than the {shown} s it may take.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CeleryCall:
     """A call of a Celery task that is somebody else's."""
 
@@ -127,10 +143,14 @@ class TaskContext(Protocol):
         """Append one line to the attempt's log, in order; from any thread."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether somebody asked this attempt to stop.
+        """Tell whether this attempt is to stop: somebody cancelled it, or its time is over.
 
-        A kind that waits looks ten times a second or so, and then returns `TaskResult(error=CANCELLED)`.
+        A kind that waits looks ten times a second or so, and then returns `TaskResult(error=CANCELLED)`; the platform
+        knows which it was.
         """
+
+    def seconds_left(self) -> float:
+        """Return how long the attempt may still take: infinite without a limit, negative when its time is over."""
 
     def workspace(self) -> Workspace:
         """Return the attempt's workspace, made at the first call: a kind that needs none pays nothing."""

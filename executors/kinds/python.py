@@ -13,12 +13,13 @@ from django.conf import settings
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
+from executors.base import CANCELLED, JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
 from executors.runtime.capture import captured_output
+from executors.runtime.interrupt import interrupted_after
 from maestro.core.user_code import current_task
 from maestro.core.user_code.calling import CallRefused, call_function
 from maestro.core.user_code.current_task import CurrentTask
-from maestro.core.user_code.exceptions import TaskFailed, error_code, summarize
+from maestro.core.user_code.exceptions import TaskFailed, TimeLimitReached, error_code, summarize
 
 # Frames between the worker and the user's function, which tell the user nothing.
 _PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib", "maestro"})
@@ -47,7 +48,8 @@ class PythonOptions(Options):
     The function is called inside the worker with `args` as keyword arguments; what it returns is the task's output and
     must be JSON values (tuples become lists); a function decorated by `maestro.sdk.task` takes and returns what its
     annotations say. An `async` function is run to its end. Prints, stderr and `logging` from level INFO up become the
-    task's log. An exception fails the task: its class in snake_case is the error's code.
+    task's log. An exception fails the task: its class in snake_case is the error's code. When the time of its attempt
+    is over, `maestro.sdk.TimeLimitReached` is raised in it, wherever it is.
     """
 
     function: Annotated[str, AfterValidator(_check_path)] = Field(
@@ -70,7 +72,8 @@ class PythonExecutor:
         with captured_output(context), current_task.running(_current_task(request, context)):
             try:
                 function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
-                return TaskResult(output=call_function(options.function, function, options.args))
+                with interrupted_after(context.seconds_left()):
+                    return TaskResult(output=call_function(options.function, function, options.args))
             except CallRefused as refusal:
                 error = TaskError(code=refusal.code, message=refusal.message, is_retryable=False)
                 return TaskResult(error=error)
@@ -78,7 +81,8 @@ class PythonExecutor:
                 if _is_worker_stopping(error):
                     raise
                 _write_traceback(error, context)
-                return TaskResult(error=_error_of(error))
+                is_over = isinstance(error, TimeLimitReached) and context.seconds_left() <= 0
+                return TaskResult(error=CANCELLED if is_over else _error_of(error))
 
 
 def _error_of(error: BaseException) -> TaskError:

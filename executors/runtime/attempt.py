@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from executors.base import Executor, JsonValue, TaskError, TaskRequest, TaskResult, Workspace
+from executors.base import (
+    CANCELLED,
+    Executor,
+    JsonValue,
+    TaskError,
+    TaskRequest,
+    TaskResult,
+    TimeLimit,
+    Workspace,
+    timed_out,
+)
 from executors.kinds import registry
 from executors.kinds.errors import BrokenKind, UnknownKind
 from executors.runtime import lines, workspace
@@ -39,13 +51,15 @@ def run_attempt(
     is_cancelled: Callable[[], bool],
     now: Callable[[], datetime.datetime],
     write_lines_again: WriteLines | None = None,
+    time_limit: TimeLimit | None = None,
 ) -> TaskResult:
     """Run one attempt and return what it came to; whatever goes wrong is a result with an error, never an exception.
 
     `raw_options` are the task's `with:`, expressions already evaluated. `write_lines` stores lines of the log, in
     order: while the attempt runs it is called from a thread of its own, in the end from the caller's; calls never
     overlap. After a call that failed it is `write_lines_again`, with lines of which some may be stored. `is_cancelled`
-    is asked often, so it must be cheap. `now` dates the lines.
+    is asked often, so it must be cheap. `now` dates the lines. At the end of its `time_limit` the attempt is told to
+    stop; if it does, it has timed out.
 
     Only an exception that ends the process (SystemExit of a worker being stopped) passes through, after the log is
     written and the workspace removed.
@@ -74,9 +88,11 @@ def run_attempt(
         idempotency_token=idempotency_token,
         options=options,
     )
-    context = _AttemptContext(request, AttemptLog(write_lines, write_lines_again, now=now), is_cancelled)
+    deadline = _Deadline(time_limit)
+    context = _AttemptContext(request, AttemptLog(write_lines, write_lines_again, now=now), is_cancelled, deadline)
     try:
-        return check_result(_execute(executor, request, context))
+        result = check_result(_execute(executor, request, context))
+        return deadline.timed_out() if result.error == CANCELLED and deadline.seconds_left() <= 0 else result
     finally:
         context.close()
 
@@ -96,15 +112,35 @@ def check_result(result: TaskResult) -> TaskResult:
         return _failed(error.code, str(error), is_retryable=False)
 
 
+class _Deadline:
+    """When an attempt is to stop, by the clock that only goes forward."""
+
+    def __init__(self, limit: TimeLimit | None) -> None:
+        self._allowed_seconds = math.inf if limit is None else limit.allowed_seconds
+        self._ends_at = math.inf if limit is None else time.monotonic() + limit.seconds_left
+
+    def seconds_left(self) -> float:
+        return self._ends_at - time.monotonic()
+
+    def timed_out(self) -> TaskResult:
+        return TaskResult(error=timed_out(self._allowed_seconds))
+
+
 class _AttemptContext:
     """The `TaskContext` of one attempt."""
 
-    def __init__(self, request: TaskRequest[Any], log: AttemptLog, is_cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: TaskRequest[Any], log: AttemptLog, is_cancelled: Callable[[], bool], deadline: _Deadline
+    ) -> None:
         self._request = request
         self._log = log
+        self._is_cancelled = is_cancelled
         self._workspace: Workspace | None = None
         self.write_line = log.write_line
-        self.is_cancelled = is_cancelled
+        self.seconds_left = deadline.seconds_left
+
+    def is_cancelled(self) -> bool:
+        return self.seconds_left() <= 0 or self._is_cancelled()
 
     def workspace(self) -> Workspace:
         if self._workspace is None:

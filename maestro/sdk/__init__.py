@@ -1,7 +1,7 @@
 """Workflows written in Python. Offers what their authors import; the parts live in the modules beside this one."""
 
 from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, current_task
-from maestro.core.user_code.exceptions import TaskFailed
+from maestro.core.user_code.exceptions import TaskFailed, TimeLimitReached
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.functions import Task, task
 from maestro.sdk.kinds import shell, uses
@@ -20,6 +20,7 @@ __all__ = [
     "Reference",
     "Task",
     "TaskFailed",
+    "TimeLimitReached",
     "Workflow",
     "current_task",
     "error_message",

@@ -32,6 +32,13 @@ class TaskFailed(Exception):
         """Seconds before which another attempt makes no sense."""
 
 
+class TimeLimitReached(Exception):
+    """Raised in a task's Python code, wherever it is, when the time of its attempt is over: clean up and end.
+
+    Who catches it and returns all the same has succeeded, if it was within the `grace` of the task's `timeout`.
+    """
+
+
 def error_code(error: BaseException) -> str:
     """Return the exception's class in snake_case, the code of the failed task: `http_timeout_error`; a `TaskFailed`
     says it itself.

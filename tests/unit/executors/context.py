@@ -1,5 +1,7 @@
 """A `TaskContext` for tests: keeps the lines, makes the workspace in a given directory."""
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,22 @@ ORGANIZATION_ID = UUID("01890000-0000-7000-8000-000000000002")
 
 
 class FakeContext:
-    def __init__(self, directory: Path | None = None, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+        seconds_left: float = math.inf,
+    ) -> None:
+        self._ends_at = time.monotonic() + seconds_left
         self.lines: list[tuple[str, str, str]] = []
         self.is_cancelled = is_cancelled
         self._directory = directory
 
     def write_line(self, message: str, *, stream: str = "stdout", level: str = "info") -> None:
         self.lines.append((stream, level, message))
+
+    def seconds_left(self) -> float:
+        return self._ends_at - time.monotonic()
 
     def workspace(self) -> Workspace:
         assert self._directory is not None, "this test gives no directory"

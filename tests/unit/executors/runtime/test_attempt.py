@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from executors.base import CANCELLED, LogLine, Options, TaskError, TaskResult
+from executors.base import CANCELLED, LogLine, Options, TaskError, TaskResult, timed_out
 from executors.kinds import registry
 from executors.kinds.errors import BrokenKind
 from executors.runtime import attempt_log, workspace
@@ -263,3 +263,8 @@ def test_shell_and_workspace_work_together(temporary_directory):
 
     assert result.output["at"].startswith(str(temporary_directory))
     assert [line.message for line in lines] == ["clean"]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.3000012, "0.3"), (1800, "1800"), (90_061.25, "90061.25")])
+def test_time_limit_is_told_in_seconds(seconds, shown):
+    assert timed_out(seconds).message == f"The attempt took longer than the {shown} s it may take."
