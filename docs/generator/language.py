@@ -39,6 +39,12 @@ snake_case (`ConnectionError`: `connection_error`). Whatever `retry` says, an er
 Attempts lost with their worker are repeated at once and not counted here.
 
 {retry}
+## `timeout`
+
+`timeout: 20s` at a task limits each of its attempts; a mapping has more limits. `defaults` has the same for all tasks of the workflow, and `timeout` at
+the workflow is the time of a whole run. An attempt whose time is over fails as `timed_out`, which `retry` may try again.
+
+{timeout}
 ## Inputs
 
 Each input has a JSON Schema (2020-12). Its `type` is one of {types}; `format` one of {formats}.
@@ -103,6 +109,7 @@ def page() -> str:
         reserved=", ".join(code(word) for word in sorted(spec.RESERVED_WORDS)),
         run_if="".join(f"- `{rule}`: runs when {_RUN_IF[rule]}\n" for rule in RunIf),
         retry=fields_table(definitions["RetrySpec"], definitions),
+        timeout=fields_table(definitions["TaskTimeout"], definitions),
         types=", ".join(map(code, TYPES)),
         formats=", ".join(map(code, FORMATS)),
         schema=MAX_SCHEMA_CHARACTERS,

@@ -84,7 +84,11 @@ def referenced_tasks(*expressions: Template | Condition | None) -> list[str]:
 
 def compile_definition(definition: WorkflowDefinition) -> ExecutionPlan:
     """Plan a validated definition."""
-    return plans.make_plan({key: (task.uses, task.run_if, task.needs) for key, task in definition.tasks.items()})
+    timeouts = {key: definition.timeout_of(key) for key in definition.tasks}
+    return plans.make_plan(
+        {key: (task.uses, task.run_if, task.needs) for key, task in definition.tasks.items()},
+        limits={key: timeout.model_dump(exclude_none=True) for key, timeout in timeouts.items() if timeout is not None},
+    )
 
 
 _versions: OrderedDict[UUID, CompiledVersion] = OrderedDict()

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 # Kinds that wait outside a worker by nature: nothing can follow them in the same canvas.
 PARKING_KINDS = frozenset({"approval", "celery", "signal", "sleep", "workflow"})
 # Joins that may be decided before all needs are done: Celery's chord cannot say that.
 EARLY_JOINS = frozenset({"any_succeeded", "any_failed"})
+
+
+Limits = Mapping[str, float]
+"""Seconds by the names that `workflows.definition.limits` has: those that are set."""
 
 
 class EndReason(StrEnum):
@@ -46,6 +50,8 @@ class PlannedTask:
     """Positions of the tasks it waits for."""
     successors: tuple[int, ...]
     """Positions of the tasks that wait for it."""
+    limits: Limits | None
+    """How long it may take; None for as long as it does."""
     join: int | None
     """For a fork whose branches meet again in a closed, series-parallel region: the position of the join."""
 
@@ -85,8 +91,10 @@ class ExecutionPlan:
         return EndReason.EARLY_JOIN if successor.run_if in EARLY_JOINS else EndReason.SHARED_JOIN
 
 
-def make_plan(tasks: Mapping[str, tuple[str, str, Sequence[str]]]) -> ExecutionPlan:
-    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs)."""
+def make_plan(
+    tasks: Mapping[str, tuple[str, str, Sequence[str]]], limits: Mapping[str, Limits] | None = None
+) -> ExecutionPlan:
+    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs), and the limits of tasks with some."""
     order = _topological_order({key: needs for key, (_, _, needs) in tasks.items()})
     positions = {key: position for position, key in enumerate(order)}
     needs = [tuple(sorted(positions[need] for need in tasks[key][2])) for key in order]
@@ -101,6 +109,7 @@ def make_plan(tasks: Mapping[str, tuple[str, str, Sequence[str]]]) -> ExecutionP
             run_if=tasks[key][1],
             needs=needs[i],
             successors=tuple(successors[i]),
+            limits=(limits or {}).get(key),
             join=None,
         )
         for i, key in enumerate(order)
@@ -113,7 +122,7 @@ def plan_to_json(plan: ExecutionPlan) -> dict[str, Any]:
     """Write a plan as JSON values, to store beside its definition; starting a run copies its rows from there."""
     return {
         "tasks": [
-            [task.key, task.kind, task.run_if, [plan.tasks[need].key for need in task.needs], task.join]
+            [task.key, task.kind, task.run_if, [plan.tasks[need].key for need in task.needs], task.join, task.limits]
             for task in plan.tasks
         ],
         "root_join": plan.root_join,
@@ -124,7 +133,7 @@ def plan_from_json(value: Mapping[str, Any]) -> ExecutionPlan:
     """Read a plan that `plan_to_json` of the same `PLAN_VERSION` wrote."""
     positions = {row[0]: position for position, row in enumerate(value["tasks"])}
     successors: list[list[int]] = [[] for _ in positions]
-    for position, (_, _, _, needs, _) in enumerate(value["tasks"]):
+    for position, (_, _, _, needs, *_) in enumerate(value["tasks"]):
         for need in needs:
             successors[positions[need]].append(position)
     tasks = tuple(
@@ -134,9 +143,10 @@ def plan_from_json(value: Mapping[str, Any]) -> ExecutionPlan:
             run_if=run_if,
             needs=tuple(positions[need] for need in needs),
             successors=tuple(successors[position]),
+            limits=limits,
             join=join,
         )
-        for position, (key, kind, run_if, needs, join) in enumerate(value["tasks"])
+        for position, (key, kind, run_if, needs, join, limits) in enumerate(value["tasks"])
     )
     roots = tuple(position for position, task in enumerate(tasks) if not task.needs)
     return ExecutionPlan(tasks=tasks, roots=roots, root_join=value["root_join"])
@@ -176,6 +186,7 @@ def _with_joins(tasks: list[PlannedTask], roots: tuple[int, ...]) -> ExecutionPl
             run_if=task.run_if,
             needs=task.needs,
             successors=task.successors,
+            limits=task.limits,
             join=joins[position],
         )
         for position, task in enumerate(tasks)

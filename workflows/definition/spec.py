@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from workflows.definition.limits import Limit, TaskTimeout, TaskTimeoutValue
 from workflows.definition.retry import RetrySpec
 from workflows.definition.values import JsonValue
 
@@ -20,12 +21,9 @@ MAX_TASKS = 20_000
 MAX_INPUTS = 1_000
 MAX_OUTPUTS = 1_000
 
-UNSUPPORTED_WORKFLOW_KEYS = frozenset(
-    {"timeout", "deadline", "concurrency", "on_failure", "on_success", "finally", "priority"}
-)
+UNSUPPORTED_WORKFLOW_KEYS = frozenset({"deadline", "concurrency", "on_failure", "on_success", "finally", "priority"})
 UNSUPPORTED_TASK_KEYS = frozenset(
     {
-        "timeout",
         "for_each",
         "max_parallel",
         "continue_on_error",
@@ -111,6 +109,9 @@ Identifier = Annotated[
 ]
 
 
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
 class RunIf(StrEnum):
     """When a task runs, judged by how its needs ended."""
 
@@ -175,6 +176,10 @@ class TaskSpec(_Spec):
         default=None,
         description="How often and when the task is tried again whose attempt failed. Without it, it is tried once.",
     )
+    timeout: TaskTimeoutValue | None = Field(
+        default=None,
+        description="How long each attempt may take, such as `20s`; or a mapping of several limits.",
+    )
     description: str | None = Field(default=None, description="What the task is for, in words.")
 
 
@@ -183,6 +188,9 @@ class TaskDefaults(_Spec):
 
     retry: RetrySpec | None = Field(
         default=None, description="`retry` of every task; what a task's own `retry` says comes first, key by key."
+    )
+    timeout: TaskTimeoutValue | None = Field(
+        default=None, description="`timeout` of every task; what a task's own `timeout` says comes first, key by key."
     )
 
 
@@ -205,6 +213,11 @@ class WorkflowDefinition(_Spec):
         description="The inputs a run takes: name to JSON Schema. An input without `default` must be given; one with"
         " `writeOnly: true` is a secret, which expressions read and nobody is shown.",
     )
+    timeout: Limit | None = Field(
+        default=None,
+        description="How long a run may take, such as `30m`. Then what has not begun never will, what runs is told to"
+        " stop, and the run has failed.",
+    )
     defaults: TaskDefaults = Field(
         default_factory=TaskDefaults, description="What holds for every task that does not say otherwise."
     )
@@ -221,6 +234,15 @@ class WorkflowDefinition(_Spec):
 
     def retry_of(self, task_key: str) -> RetrySpec | None:
         """Return how a task is tried again, the workflow's defaults included; None when it is not."""
-        given = [spec for spec in (self.defaults.retry, self.tasks[task_key].retry) if spec is not None]
-        merged = {name: getattr(spec, name) for spec in given for name in sorted(spec.model_fields_set)}
-        return RetrySpec.model_validate(merged) if given else None
+        return _merged(RetrySpec, self.defaults.retry, self.tasks[task_key].retry)
+
+    def timeout_of(self, task_key: str) -> TaskTimeout | None:
+        """Return how long a task may take, the workflow's defaults included; None for as long as it does."""
+        return _merged(TaskTimeout, self.defaults.timeout, self.tasks[task_key].timeout)
+
+
+def _merged(model: type[SpecT], *specs: SpecT | None) -> SpecT | None:
+    """Return what the last of several mappings that are given says, key by key; None when none is given."""
+    given = [spec for spec in specs if spec is not None]
+    merged = {name: getattr(spec, name) for spec in given for name in sorted(spec.model_fields_set)}
+    return model.model_validate(merged) if given else None

@@ -12,6 +12,7 @@ from workflows.definition.document import Document
 from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
 from workflows.definition.graph import TaskGraph, check_needs
 from workflows.definition.input_schema import check_schema
+from workflows.definition.limits import TaskTimeout
 from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
 from workflows.definition.options import Kinds, check_kind, check_options, option_names
 from workflows.definition.problems import DefinitionInvalid, Path, Problem, suggestion
@@ -78,6 +79,8 @@ def _keys_at(path: list[str | int]) -> tuple[str, frozenset[str], frozenset[str]
         return _TASK, _keys_of(TaskSpec), UNSUPPORTED_TASK_KEYS
     if path[-1] == "retry":
         return "`retry`", _keys_of(RetrySpec), frozenset()
+    if path[-1] == "timeout":
+        return "`timeout`", _keys_of(TaskTimeout), frozenset()
     return "`defaults`", _keys_of(TaskDefaults), UNSUPPORTED_TASK_KEYS
 
 

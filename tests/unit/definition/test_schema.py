@@ -61,7 +61,7 @@ def test_options_that_are_valid_are_accepted(kind, options):
         {"schema_version": 2},
         {"name": "Flights"},
         {"name": "0190a9b2-7b4c-7000-8000-000000000000"},
-        {"timeout": "3s"},
+        {"deadline": "3s"},
         {"tasks": {}},
         {"tasks": {"A": {"uses": "noop"}}},
         {"tasks": {"if": {"uses": "noop"}}},

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from workflows.definition.limits import TaskTimeout
 from workflows.definition.retry import RetrySpec
 from workflows.definition.spec import (
     RESERVED_WORDS,
@@ -37,6 +38,7 @@ def test_smallest_definition_has_these_defaults():
         "condition": None,
         "on_worker_lost": OnWorkerLost.RETRY,
         "retry": None,
+        "timeout": None,
         "description": None,
     }
     assert smallest.retry_of("a") is None
@@ -50,8 +52,21 @@ def test_retry_of_a_task_comes_before_that_of_the_workflow_key_by_key():
     assert [both.retry_of(key).delay for key in "ab"] == [9, 9]
 
 
+def test_timeout_of_a_task_is_that_of_each_attempt_unless_it_says_more():
+    tasks = {
+        "a": {"uses": "noop", "timeout": "20s"},
+        "b": {"uses": "noop", "timeout": {"queue": 7}},
+        "c": {"uses": "noop"},
+    }
+    given = definition(defaults={"timeout": {"grace": 1}}, tasks=tasks)
+
+    assert given.timeout_of("a") == TaskTimeout(attempt=20, grace=1)
+    assert given.timeout_of("b") == TaskTimeout(queue=7, grace=1)
+    assert definition().timeout_of("a") is None
+
+
 def test_every_field_has_a_description():
-    for model in (WorkflowDefinition, TaskSpec, TaskDefaults, RetrySpec):
+    for model in (WorkflowDefinition, TaskSpec, TaskDefaults, RetrySpec, TaskTimeout):
         assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 

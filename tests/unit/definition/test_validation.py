@@ -35,7 +35,7 @@ outputs:
 EVERYTHING_WRONG = """\
 schema_version: 2
 name: Flights
-timeout: 30m
+deadline: 30m
 nmae: x
 inputs:
   day: {type: strin}
@@ -90,7 +90,7 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
     assert [(problem.code, problem.pointer, problem.line, problem.column) for problem in problems] == [
         ("not_allowed", "schema_version", 1, 1),
         ("bad_name", "name", 2, 1),
-        ("not_supported_yet", "timeout", 3, 1),
+        ("not_supported_yet", "deadline", 3, 1),
         ("unknown_key", "nmae", 4, 1),
         ("not_allowed", "inputs.day.type", 6, 9),
         ("bad_name", "inputs.Bad", 7, 3),
@@ -127,6 +127,15 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
             {"tasks": {"a": {"uses": "noop", "retry": {"max_attemps": 2}}}},
             '"max_attemps" is not a key of `retry`; did you mean "max_attempts"?',
         ),
+        (
+            {"tasks": {"a": {"uses": "noop", "timeout": {"atempt": "1s"}}}},
+            '"atempt" is not a key of `timeout`; did you mean "attempt"?',
+        ),
+        (
+            {"tasks": {"a": {"uses": "noop", "timeout": "soon"}}},
+            "should be a duration such as 200ms, 3s, 5m, 2h or 1d, or a number of seconds",
+        ),
+        ({"timeout": 0}, "must be greater than 0"),
         ({"tasks": {"a": {"uses": "noop", "retry": 3}}}, "must be a mapping, not a whole number"),
         ({"defaults": {"retri": {}}}, '"retri" is not a key of `defaults`; did you mean "retry"?'),
         (
