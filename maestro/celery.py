@@ -63,6 +63,7 @@ app.steps["worker"].update(
         "executors.pools.bootsteps:ProcessWatchStep",
         "executors.pools.consumer_watch:ConsumerWatchStep",
         "executors.pools.drain:DrainStep",
+        "workflows.dispatch.time_limit_step:TimeLimitStep",
     }
 )
 app.steps["consumer"].update(

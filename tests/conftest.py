@@ -33,6 +33,7 @@ os.environ |= {
     "BROKER_URL": valkey.url(VALKEY_PORT, _secrets),
     "MAESTRO_SECRET_KEY": _secrets.django_secret_key.get_secret_value(),
     "MAESTRO_HOME": str(HOME.path),
+    "MAESTRO_TASK_MODULES": "examples,tests.integration.stubborn",
 }
 # Test modules import models when they are collected.
 django.setup()

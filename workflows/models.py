@@ -104,6 +104,7 @@ class WorkflowRun(models.Model):
     error_message = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True, help_text="When it is ended, finished or not.")
     finished_at = models.DateTimeField(null=True)
     pruned_at = models.DateTimeField(
         null=True, help_text="When pruning a large run began: nobody is shown the run any more."
@@ -117,6 +118,11 @@ class WorkflowRun(models.Model):
             models.UniqueConstraint(fields=["parent_task", "parent_generation"], name="workflow_run_child_is_unique"),
         ]
         indexes = [
+            LongNameIndex(
+                fields=["expires_at"],
+                name="idx_workflow_runs_expires",
+                condition=Q(status=RunStatus.RUNNING, expires_at__isnull=False),
+            ),
             LongNameIndex(fields=["status", "created_at"], name="idx_workflow_runs_status_created"),
             LongNameIndex(fields=["workflow", "-created_at"], name="idx_workflow_runs_workflow_id_created"),
             LongNameIndex(
@@ -185,6 +191,11 @@ class TaskExecution(models.Model):
     wake_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     queued_at = models.DateTimeField(null=True)
+    queue_limit = models.DurationField(null=True, help_text="How long it may be ready before its first attempt begins.")
+    attempt_limit = models.DurationField(null=True, help_text="How long each attempt may take.")
+    grace = models.DurationField(null=True, help_text="How long an attempt may take to stop.")
+    total_limit = models.DurationField(null=True, help_text="How long all attempts together may take.")
+    expires_at = models.DateTimeField(null=True, help_text="When the latest attempt is told to stop.")
     started_at = models.DateTimeField(null=True)
     first_started_at = models.DateTimeField(null=True, help_text="When the first attempt began.")
     finished_at = models.DateTimeField(null=True)
@@ -209,6 +220,21 @@ class TaskExecution(models.Model):
             LongNameIndex(fields=["wake_at"], name="idx_task_executions_wake", condition=Q(status=TaskStatus.WAITING)),
             LongNameIndex(
                 fields=["finished_at"], name="idx_task_executions_finished", condition=Q(finished_at__isnull=False)
+            ),
+            LongNameIndex(
+                fields=["expires_at"],
+                name="idx_task_executions_expires",
+                condition=Q(status__in=[TaskStatus.RUNNING, TaskStatus.WAITING], expires_at__isnull=False),
+            ),
+            LongNameIndex(
+                fields=["run"],
+                name="idx_task_executions_queue_limit",
+                condition=Q(status__in=[TaskStatus.PENDING, TaskStatus.QUEUED], queue_limit__isnull=False),
+            ),
+            LongNameIndex(
+                fields=["first_started_at"],
+                name="idx_task_executions_total_limit",
+                condition=Q(status__in=[TaskStatus.QUEUED, TaskStatus.WAITING], total_limit__isnull=False),
             ),
             # Without these, deleting one row reads the whole table to see that nothing refers to it.
             LongNameIndex(fields=["parent"], name="idx_task_executions_parent", condition=Q(parent__isnull=False)),

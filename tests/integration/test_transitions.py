@@ -54,6 +54,8 @@ def finishing(outcome):
             tries=0,
             started_at=None,
             finished_at=None,
+            seconds_allowed=None,
+            seconds_left=None,
             run_id=run.id,
             organization_id=run.organization_id,
             workflow_version_id=run.workflow_version_id,

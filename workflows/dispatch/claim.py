@@ -31,6 +31,9 @@ SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
     worker = %(worker)s,
     started_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.started_at END,
     first_started_at = CASE j.decision WHEN 'run' THEN coalesce(c.first_started_at, clock_timestamp()) END,
+    expires_at = least(
+        clock_timestamp() + c.attempt_limit, coalesce(c.first_started_at, clock_timestamp()) + c.total_limit
+    ),
     finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
 FROM (
     SELECT t.id, {decision} AS decision
@@ -51,7 +54,8 @@ WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
 """
 _COLUMNS = """
     c.id, c.status, c.attempt, c.tries, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
-    c.started_at, c.finished_at,
+    c.started_at, c.finished_at, extract(epoch FROM c.expires_at - c.started_at)::float AS seconds_allowed,
+    extract(epoch FROM c.expires_at - clock_timestamp())::float AS seconds_left,
     r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at,
     clock_timestamp() AS clock
 """
@@ -94,6 +98,10 @@ class Claim:
     """When it was taken; None when it was skipped and never ran."""
     finished_at: datetime.datetime | None
     """When it was skipped."""
+    seconds_allowed: float | None
+    """How long the attempt may take; None for as long as it does."""
+    seconds_left: float | None
+    """How much of that was left when the claim was read."""
     run_id: UUID
     """The run."""
     organization_id: UUID

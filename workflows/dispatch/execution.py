@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from celery.exceptions import Ignore
 
 from executors import services as executor_services
-from executors.base import CeleryCall, LogLine
+from executors.base import CeleryCall, LogLine, TimeLimit
 from executors.runtime.attempt import run_attempt
 from maestro.core import sql
 from workflows.catalog import cache
@@ -152,12 +152,19 @@ def _run(claimed: Claim) -> Outcome:
         write_lines_again=lambda lines: _store_lines(sql.engine_connection(), claimed, secrets, lines, is_repeat=True),
         is_cancelled=_CancelWatch(claimed).is_cancelled,
         now=claimed.clock.now,
+        time_limit=_time_limit(claimed),
     )
     if result.waits_for is None:
         outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
     else:
         outcome = _call(claimed, version, secrets, result.waits_for)
     return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
+
+
+def _time_limit(claimed: Claim) -> TimeLimit | None:
+    if claimed.seconds_allowed is None or claimed.seconds_left is None:
+        return None
+    return TimeLimit(allowed_seconds=claimed.seconds_allowed, seconds_left=claimed.seconds_left)
 
 
 def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: CeleryCall) -> Outcome:

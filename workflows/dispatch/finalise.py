@@ -22,7 +22,8 @@ SELECT EXISTS (
 )
 """
 _LOCK_RUN = """
-SELECT id, status, hold, workflow_version_id, inputs, created_at FROM workflow_runs WHERE id = %(run_id)s
+SELECT id, status, reason, hold, workflow_version_id, inputs, created_at, expires_at - started_at AS allowed
+FROM workflow_runs WHERE id = %(run_id)s
 FOR NO KEY UPDATE
 """
 _FIRST_FAILURE = """
@@ -78,6 +79,9 @@ def _has_open_tasks(connection: sql.Connection, run_id: UUID) -> bool:
 
 def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any]:
     """Judge how a run ended, from its locked row and its tasks."""
+    if run["hold"] == 2 and run["reason"] == Reason.TIMED_OUT:
+        message = f"The run took longer than the {run['allowed'].total_seconds():g} s it may take."
+        return {"status": RunStatus.FAILED, "reason": Reason.TIMED_OUT, "error_message": message, "outputs": None}
     if run["hold"] == 2:
         return {"status": RunStatus.CANCELLED, "reason": "", "error_message": "", "outputs": None}
     with sql.cursor(connection, tuple_row) as cursor:

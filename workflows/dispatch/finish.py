@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
@@ -85,9 +86,14 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
 
     None when the claim is no longer the row's: nothing is written.
     """
+    return finish_claim(connection, claim.id, claim.claim_token, outcome)
+
+
+def finish_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
+    """Do the same, for whoever knows of the claim only its row and token."""
     parameters = {
-        "id": claim.id,
-        "token": claim.claim_token,
+        "id": row_id,
+        "token": token,
         "status": outcome.status.value,
         "reason": outcome.reason,
         "output": None if outcome.output is None else Jsonb(outcome.output),

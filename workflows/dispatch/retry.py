@@ -39,6 +39,7 @@ WITH retried AS (
         wake_at = clock_timestamp() + %(after)s
     WHERE {fence} AND t.hold < 2 AND t.tries + 1 < %(max_attempts)s
       AND (%(within)s::interval IS NULL OR clock_timestamp() + %(after)s <= t.first_started_at + %(within)s::interval)
+      AND (t.total_limit IS NULL OR clock_timestamp() + %(after)s < t.first_started_at + t.total_limit)
     RETURNING t.id, t.organization_id, t.attempt, t.worker, t.started_at, t.hold
 ), history AS (
     INSERT INTO task_attempts (

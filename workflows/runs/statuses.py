@@ -54,6 +54,7 @@ class Reason(StrEnum):
     CALL_LOST = "call_lost"
     WORKER_LOST = "worker_lost"
     RETRY_BACKOFF = "retry_backoff"
+    TIMED_OUT = "timed_out"
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
 

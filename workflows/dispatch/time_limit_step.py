@@ -1,0 +1,63 @@
+"""Time limits in a worker's parent process: it kills those of its processes whose attempt does not stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.worker import state
+
+from executors.pools.incarnation import get_incarnation
+from maestro.core import sql
+from workflows.dispatch import time_limits
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class TimeLimitStep(bootsteps.StartStopStep):
+    """Ends attempts that go on after their time and grace are over, and the processes that run them."""
+
+    requires = {"executors.pools.bootsteps:LeaseStep"}
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        self._stopped = threading.Event()
+        super().__init__(parent)
+
+    def start(self, parent: Any) -> None:
+        """Look from a thread of its own: a busy event loop must not keep an attempt going."""
+        threading.Thread(target=self._run, name="time-limits", daemon=True).start()
+        # Not `stop`: this step stops before the pool, whose children may still be at work then.
+        signals.worker_shutdown.connect(self._end, sender=parent, weak=False)
+
+    def _end(self, **_: Any) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_SECONDS):
+            worker_id = get_incarnation()
+            if worker_id is None or not state.active_requests:
+                continue
+            try:
+                # In this order: what is ended first is fenced, so the death of its process is no lost attempt.
+                for message_id in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
+                    _kill_process_of(message_id)
+            except sql.UNAVAILABLE as error:
+                sql.drop_engine_connection()
+                logger.warning("Database not available, time limits are looked at later: %s", type(error).__name__)
+            except Exception:
+                logger.exception("Time limits could not be looked at, the next look tries again")
+
+
+def _kill_process_of(message_id: str) -> None:
+    for request in list(state.active_requests):
+        if request.id == message_id and request.worker_pid:
+            try:
+                os.kill(request.worker_pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return

@@ -1,0 +1,168 @@
+"""Time limits: what takes longer than it may is ended (rules 11 and 12 of the engine protocol).
+
+An attempt is told to stop by the process that runs it. One that does not is killed by its worker's parent, after its
+grace; that of a worker that is gone or stands still is ended by the tick. All of them judge by rows and the database's
+clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from executors.base import TaskResult, timed_out
+from maestro.core import sql
+from workflows.catalog import cache
+from workflows.dispatch import advance, cancellation, celery_calls, each, finish, settle
+from workflows.dispatch.messages import CallRef, TaskRef
+from workflows.dispatch.publish import RunRef
+from workflows.runs import joins
+from workflows.runs.statuses import Reason
+
+logger = logging.getLogger(__name__)
+
+MAX_PER_LOOK = 200
+# For so long after its grace an attempt is left to its worker, which can also end its process.
+SLACK = datetime.timedelta(seconds=5)
+# Of an attempt that has a limit only by that of its task.
+DEFAULT_GRACE = datetime.timedelta(seconds=10)
+
+_OVERDUE = """
+SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.claim_token,
+       t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
+FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
+WHERE t.status = %(status)s AND t.expires_at < (SELECT clock_timestamp()) AND {due}
+ORDER BY t.expires_at LIMIT %(limit)s
+"""
+_IS_PAST_GRACE = "t.expires_at + coalesce(t.grace, %(grace)s) + %(slack)s < clock_timestamp()"
+_OVERDUE_ATTEMPTS = _OVERDUE.format(due=_IS_PAST_GRACE)
+_OVERDUE_OF_WORKER = _OVERDUE.format(due=f"{_IS_PAST_GRACE} AND t.claim_worker_id = %(worker_id)s")
+_OVERDUE_CALLS = _OVERDUE.format(due="t.reason = 'celery'")
+# Guard, re-checked under the row lock: still waiting for its next attempt, in the queue or for its time.
+_END_WAITING = """
+WITH late AS (
+    SELECT id FROM task_executions
+    WHERE status IN ('queued', 'waiting') AND reason <> 'celery' AND hold = 0 AND total_limit IS NOT NULL
+      AND first_started_at < (SELECT clock_timestamp()) - total_limit
+    ORDER BY first_started_at LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE task_executions c
+SET status = 'failed', reason = 'timed_out', wake_at = NULL, finished_at = clock_timestamp(),
+    error_code = 'timed_out', error_message = 'The task took longer than the ' ||
+        extract(epoch FROM c.total_limit)::float || ' s that all its attempts may take.'
+FROM late WHERE c.id = late.id
+RETURNING c.run_id, c.organization_id, c.task_key
+"""
+# A task inside a canvas is ready once its needs have ended, though its row says `pending`. Guard, re-checked under the
+# row lock: not begun, and the generation that was judged.
+_END_QUEUED = f"""
+WITH late AS MATERIALIZED (
+    SELECT t.id, t.generation
+    FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
+    WHERE t.status IN ('pending', 'queued') AND t.queue_limit IS NOT NULL AND t.first_started_at IS NULL AND t.hold = 0
+      AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} = 'run'
+      AND coalesce(n.last_finished_at, t.created_at) + t.queue_limit < clock_timestamp()
+    LIMIT %(limit)s
+)
+UPDATE task_executions c
+SET status = 'failed', reason = 'timed_out', finished_at = clock_timestamp(),
+    error_code = 'queue_timeout', error_message = 'No worker began the task within the ' ||
+        extract(epoch FROM c.queue_limit)::float || ' s that it may wait for one.'
+FROM late
+WHERE c.id = late.id AND c.status IN ('pending', 'queued') AND c.hold = 0 AND c.generation = late.generation
+  AND c.first_started_at IS NULL
+RETURNING c.run_id, c.organization_id, c.task_key
+"""
+_OVERDUE_RUNS = """
+SELECT id FROM workflow_runs
+WHERE status = 'running' AND expires_at < (SELECT clock_timestamp()) AND hold <> 2
+ORDER BY expires_at LIMIT %(limit)s
+"""
+
+
+def end_overdue(connection: sql.Connection) -> int:
+    """End what has taken longer than it may, and no worker has ended. Returns how many tasks and runs."""
+    return (
+        _end_attempts(connection, _OVERDUE_ATTEMPTS, {"slack": SLACK})
+        + _end_calls(connection)
+        + _end_waiting(connection)
+        + _end_runs(connection)
+    )
+
+
+def end_overdue_of_worker(connection: sql.Connection, worker_id: UUID) -> list[str]:
+    """End the attempts of a worker that have not stopped within their grace; return the messages they were made for."""
+    ended: list[str] = []
+    _end_attempts(connection, _OVERDUE_OF_WORKER, {"slack": datetime.timedelta(0), "worker_id": worker_id}, ended)
+    return ended
+
+
+def _end_attempts(
+    connection: sql.Connection, statement: str, parameters: Mapping[str, Any], messages: list[str] | None = None
+) -> int:
+    given = {"status": "running", "grace": DEFAULT_GRACE, "limit": MAX_PER_LOOK, **parameters}
+    with sql.cursor(connection, dict_row) as cursor:
+        rows = cursor.execute(statement, given).fetchall()
+    ended = 0
+    for row in rows:
+        with each.run_of(row["run_id"]):
+            version = cache.get_version(connection, row["workflow_version_id"])
+            outcome = finish.outcome_of(_timed_out(row), version, row["task_key"], row["tries"])
+            finished = finish.finish_claim(connection, row["id"], row["claim_token"], outcome)
+            if finished is None:
+                continue
+            ended += 1
+            logger.warning("Task %s of run %s did not stop when its time was over", row["task_key"], row["run_id"])
+            if messages is not None:
+                messages.append(row["claim_message"])
+            if finished.finished_at is not None:
+                run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+                advance.advance_from(connection, run, version, [row["task_key"]])
+    return ended
+
+
+def _end_calls(connection: sql.Connection) -> int:
+    with sql.cursor(connection, dict_row) as cursor:
+        rows = cursor.execute(_OVERDUE_CALLS, {"status": "waiting", "limit": MAX_PER_LOOK}).fetchall()
+    given_up = []
+    for row in rows:
+        names = ("run_id", "organization_id", "task_key", "map_index", "generation")
+        ref = CallRef(task=TaskRef(**{name: row[name] for name in names}), tries=row["tries"])
+        with each.run_of(row["run_id"]):
+            if settle.settle(connection, ref, _timed_out(row)):
+                given_up.append(ref)
+    celery_calls.revoke(given_up)
+    return len(given_up)
+
+
+def _timed_out(row: Mapping[str, Any]) -> TaskResult:
+    return TaskResult(error=timed_out(row["allowed"].total_seconds()))
+
+
+def _end_waiting(connection: sql.Connection) -> int:
+    ended = 0
+    for statement in (_END_WAITING, _END_QUEUED):
+        with sql.cursor(connection, dict_row) as cursor:
+            rows = cursor.execute(statement, {"limit": MAX_PER_LOOK}).fetchall()
+        for row in rows:
+            run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+            with each.run_of(run.run_id):
+                version = advance.version_of_run(connection, run.run_id)
+                advance.advance_from(connection, run, version, [row["task_key"]])
+        ended += len(rows)
+    return ended
+
+
+def _end_runs(connection: sql.Connection) -> int:
+    with sql.cursor(connection, dict_row) as cursor:
+        rows = cursor.execute(_OVERDUE_RUNS, {"limit": MAX_PER_LOOK}).fetchall()
+    for row in rows:
+        with each.run_of(row["id"]):
+            cancellation.stop_run(connection, row["id"], Reason.TIMED_OUT)
+    return len(rows)
