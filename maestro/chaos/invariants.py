@@ -13,6 +13,7 @@ from maestro.chaos.rows import Leftovers, RepeatedLine, RunRow, TaskRow
 ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
 ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 PLANNED_CODES = frozenset({"planned_failure", "exit_status"})
+CLAIM_LOST = "claim_lost"
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
@@ -203,9 +204,11 @@ def effects_are_of_attempts(case: Case) -> Iterator[Break]:
 
 
 def attempts_have_no_gap(case: Case) -> Iterator[Break]:
-    """Every attempt before the last is in the history, once."""
+    """Every attempt before the last is in the history, once, beside those whose claim a crash took back."""
     for task in case.run.tasks:
-        numbers = [attempt.attempt for attempt in task.history]
+        numbers = [attempt.attempt for attempt in task.history if attempt.error_code != CLAIM_LOST]
+        if len(numbers) < len(task.history) and not case.crashes:
+            yield _break(case, "claim_forgotten", "the database lost a claim, and has not crashed", task)
         if task.status in ENDED_TASK and numbers != list(range(1, task.attempt)):
             yield _break(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
 

@@ -129,6 +129,14 @@ def test_a_failing_task_that_was_not_tried_as_often_as_it_should_is_found(tries)
     assert rules(verdict) == [("wrong_failures", "a")]
 
 
+def test_a_claim_that_was_forgotten_is_no_attempt_of_the_row_and_needs_a_crash():
+    forgotten = a_loss(1, status="fenced", error_code="claim_lost")
+
+    assert rules(a_verdict(with_task("b", history=(forgotten,)), crashes=[1])) == []
+    assert rules(a_verdict(with_task("b", history=(forgotten,)))) == [("claim_forgotten", "b")]
+    assert rules(a_verdict(with_task("a", history=(forgotten,)), crashes=[1])) == [("attempts_gap", "a")]
+
+
 def test_a_loss_that_counts_as_a_failure_is_found():
     assert rules(a_verdict(with_task("a", tries=1))) == [("wrong_failures", "a")]
 
