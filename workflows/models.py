@@ -270,7 +270,13 @@ class TaskAttempt(models.Model):
 
     class Meta:
         db_table = "task_attempts"
-        constraints = [models.UniqueConstraint(fields=["task_execution", "attempt"], name="task_attempt_is_unique")]
+        # A claim that the database has forgotten has a number that the next claim has too.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task_execution", "attempt"], condition=~Q(status="fenced"), name="task_attempt_is_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["task_execution"], name="idx_task_attempts_task")]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt}"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from executors.base import CANCELLED
+from executors.base import CANCELLED, TaskResult
 from executors.pools import lease
 from tests.builders import start_run, statuses
 from tests.integration import schedules
@@ -249,10 +249,10 @@ def test_finish_that_was_written_but_not_answered_is_not_late(actor, connection,
 def test_end_of_a_call_that_comes_before_its_attempt_parks_makes_no_late_result(actor, connection, end, counted):
     run = start_run(actor, {"a": ""})
     claimed = take(connection, run)
-    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), LATE)
+    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), TaskResult(output="late"))
 
     end(run, claimed, Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=datetime.timedelta(1)))
-    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), LATE)
+    settle.settle(connection, CallRef(task=task_of(run, "a"), tries=0), TaskResult(output="late"))
 
     assert row(run, "a").status == "succeeded"
     assert late_results(run) == []
@@ -292,3 +292,15 @@ def test_lost_calls_are_counted(actor, connection, counted):
     assert not leases.take_back_call(connection, task_id=row(run, "a").id, generation=0, attempt=1)
 
     assert counted()["lost_attempts"] == 1
+
+
+def test_attempt_that_has_the_number_of_a_forgotten_claim_is_in_the_history_when_it_is_lost(actor, connection, end):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run)
+    TaskExecution.objects.filter(run_id=run.id).update(status="queued", claim_token=None, attempt=0)
+    end(run, claimed, LATE)
+
+    lose(connection, run)
+
+    assert row(run, "a").attempt == 1
+    assert sorted(each.status for each in row(run, "a").attempts.all()) == ["fenced", "lost"]

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, execute, sent_calls
 from tests.integration.schedules import SUCCEEDED, do, held_open, row, take
-from workflows.dispatch import finish, time_limits
+from workflows.dispatch import finish, late_writes, time_limits
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -220,3 +220,19 @@ def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker,
     assert row(run, "stubborn").platform_failures == 0
     assert not TaskAttempt.objects.filter(task_execution__run=run).exists()
     assert row(run, "stubborn").finished_at - row(run, "stubborn").started_at < timedelta(seconds=15)
+
+
+def test_result_of_an_attempt_that_was_ended_and_is_tried_again_is_late(actor, connection, sent):
+    run = start_run(actor, {"a": noop(timeout="10s", retry={"max_attempts": 2, "delay": "0s"})})
+    claimed = take(connection, run, "a")
+    make_overdue(run)
+    time_limits.end_overdue(connection)
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+
+    assert finish.finish(connection, claimed, SUCCEEDED) is None
+    assert late_writes.note_if_late(connection, claimed, SUCCEEDED, may_be_written=False)
+
+    attempts = TaskAttempt.objects.filter(task_execution__run=run)
+    assert [(each.status, each.error_code, each.late_status) for each in attempts] == [
+        ("failed", "timed_out", "succeeded")
+    ]

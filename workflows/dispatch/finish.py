@@ -86,11 +86,17 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
 
     None when the claim is no longer the row's: nothing is written.
     """
-    return finish_claim(connection, claim.id, claim.claim_token, outcome)
+    return _finish(connection, claim.id, claim.claim_token, outcome)
 
 
-def finish_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
-    """Do the same, for whoever knows of the claim only its row and token."""
+def end_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
+    """Do the same for an attempt that does not end by itself."""
+    return _finish(connection, row_id, token, outcome, ended_token=token)
+
+
+def _finish(
+    connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome, *, ended_token: UUID | None = None
+) -> Finished | None:
     parameters = {
         "id": row_id,
         "token": token,
@@ -102,7 +108,7 @@ def finish_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: 
         "wake_after": outcome.wake_after,
     }
     if outcome.retry is not None:
-        hold = retry.park(connection, _PARK_FOR_RETRY, parameters, outcome.retry)
+        hold = retry.park(connection, _PARK_FOR_RETRY, parameters, outcome.retry, ended_token=ended_token)
         if hold is not None:
             return Finished(status=TaskStatus.WAITING, hold=hold, finished_at=None)
     with sql.cursor(connection, tuple_row) as cursor:

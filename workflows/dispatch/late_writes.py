@@ -25,7 +25,7 @@ WITH taken_back AS (
         late_at, worker, started_at
     )
     SELECT organization_id, id, %(attempt)s, 'fenced', 'claim_lost',
-           'The database lost the claim of this attempt, so another one was made.', %(token)s, %(status)s,
+           'The database lost the claim of this attempt, whose number another one may have.', %(token)s, %(status)s,
            clock_timestamp(), '', %(started_at)s
     FROM task_executions
     WHERE id = %(id)s AND claim_token IS DISTINCT FROM %(token)s AND NOT %(may_be_written)s

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from random import SystemRandom
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import dict_row, scalar_row
 
@@ -43,9 +44,10 @@ WITH retried AS (
     RETURNING t.id, t.organization_id, t.attempt, t.worker, t.started_at, t.hold
 ), history AS (
     INSERT INTO task_attempts (
-        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at
+        organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at, claim_token
     )
-    SELECT organization_id, id, attempt, 'failed', %(error_code)s, %(error_message)s, worker, started_at
+    SELECT organization_id, id, attempt, 'failed', %(error_code)s, %(error_message)s, worker, started_at,
+           %(ended_token)s::uuid
     FROM retried
     ON CONFLICT DO NOTHING
 )
@@ -96,13 +98,24 @@ def statement(fence: str) -> str:
     return _RETRY.format(fence=fence)
 
 
-def park(connection: sql.Connection, statement: str, parameters: Mapping[str, Any], retry: Retry) -> int | None:
-    """Park the failed task until its next attempt; return its `hold`. None when a guard refuses: then it has failed."""
+def park(
+    connection: sql.Connection,
+    statement: str,
+    parameters: Mapping[str, Any],
+    retry: Retry,
+    *,
+    ended_token: UUID | None = None,
+) -> int | None:
+    """Park the failed task until its next attempt; return its `hold`. None when a guard refuses: then it has failed.
+
+    `ended_token` is the claim of an attempt that somebody else ends: by it a result of its own is known to be late.
+    """
     given = {
         **parameters,
         "after": retry.after,
         "max_attempts": retry.max_attempts,
         "within": retry.within,
+        "ended_token": ended_token,
     }
     with sql.cursor(connection, scalar_row) as cursor:
         hold: int | None = cursor.execute(statement, given).fetchone()

@@ -114,7 +114,7 @@ def _end_attempts(
         with each.run_of(row["run_id"]):
             version = cache.get_version(connection, row["workflow_version_id"])
             outcome = finish.outcome_of(_timed_out(row), version, row["task_key"], row["tries"])
-            finished = finish.finish_claim(connection, row["id"], row["claim_token"], outcome)
+            finished = finish.end_claim(connection, row["id"], row["claim_token"], outcome)
             if finished is None:
                 continue
             ended += 1
