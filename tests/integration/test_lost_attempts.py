@@ -87,8 +87,9 @@ def test_failures_of_the_users_code_are_not_counted_as_losses(actor, connection)
     assert (row(run, "a").platform_failures, row(run, "a").tries) == (2, 0)
 
 
-def test_task_that_must_not_run_twice_fails_at_its_first_loss(actor, connection):
-    run = start_run(actor, {"a": ONCE, "b": "a"})
+@pytest.mark.parametrize("given", [{"task": ONCE}, {"defaults": ONCE}], ids=["task", "defaults"])
+def test_task_that_must_not_run_twice_fails_at_its_first_loss(actor, connection, given):
+    run = start_run(actor, {"a": given.get("task", {}), "b": "a"}, defaults=given.get("defaults", {}))
 
     lose(connection, run)
 
@@ -121,8 +122,8 @@ def test_cancel_comes_before_what_a_loss_asks_for(actor, connection, settings, t
     assert statuses(run.id) == {"a": "cancelled"}
 
 
-def test_retry_may_be_written_out(actor, connection):
-    run = start_run(actor, {"a": {"on_worker_lost": "retry"}})
+def test_task_may_be_run_again_though_others_of_its_workflow_must_not(actor, connection):
+    run = start_run(actor, {"a": {"on_worker_lost": "retry"}}, defaults=ONCE)
 
     lose(connection, run)
 

@@ -165,8 +165,8 @@ class TaskSpec(_Spec):
         default=None,
         description="One `${{ }}` expression that is true or false; the task is skipped when it is false.",
     )
-    on_worker_lost: OnWorkerLost = Field(
-        default=OnWorkerLost.RETRY,
+    on_worker_lost: OnWorkerLost | None = Field(
+        default=None,
         description=(
             "What happens when the worker, or its process, dies while it runs the task: `retry` (the default) runs it"
             " again, `fail` fails it, for what must not run twice."
@@ -188,6 +188,9 @@ class TaskDefaults(_Spec):
 
     retry: RetrySpec | None = Field(
         default=None, description="`retry` of every task; what a task's own `retry` says comes first, key by key."
+    )
+    on_worker_lost: OnWorkerLost | None = Field(
+        default=None, description="`on_worker_lost` of every task that says nothing else."
     )
     timeout: TaskTimeoutValue | None = Field(
         default=None, description="`timeout` of every task; what a task's own `timeout` says comes first, key by key."

@@ -64,7 +64,7 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
     WHERE v.id IN (
         SELECT r.workflow_version_id
         FROM lost JOIN task_executions t ON t.id = lost.id JOIN workflow_runs r ON r.id = t.run_id
-    ) AND task.value ->> 'on_worker_lost' = 'fail'
+    ) AND coalesce(task.value ->> 'on_worker_lost', v.definition #>> '{{defaults,on_worker_lost}}') = 'fail'
 ), judged AS (
     SELECT t.id, lost.claim_token,
            CASE WHEN lost.has_stopped THEN 0 ELSE 1 END AS losses,
