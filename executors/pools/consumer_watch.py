@@ -175,7 +175,7 @@ class _Looker:
         except (OperationalError, RedisError, OSError) as error:
             logger.debug("Broker not available, nobody looks whether messages wait: %s", type(error).__name__)
             return None
-        is_free = len(state.reserved_requests) < self._parent.pool.num_processes
+        is_free = count_taken(self._parent.consumer) < self._parent.pool.num_processes
         return Look(at=time.monotonic(), is_free=is_free, heard=heard, heads=heads)
 
     def _look_at_heads(self, channel: Any) -> dict[str, bytes]:
@@ -195,6 +195,14 @@ class _Looker:
         with channel.conn_or_acquire() as client:
             client.expire(self._own, QUEUE_SECONDS)
         self._sent_at = time.monotonic()
+
+
+def count_taken(consumer: Any) -> int:
+    """Return how many messages a worker has taken and not ended: what runs, and what waits until its task's rate limit
+    lets it run. The broker sends no more of them than there are processes.
+    """
+    limited = [bucket for bucket in list(consumer.task_buckets.values()) if bucket]
+    return len(state.reserved_requests) + sum(len(bucket.contents) for bucket in limited)
 
 
 def end_deaf_worker(parent: Any, queue: str, seconds: float) -> None:

@@ -1,8 +1,11 @@
 """When a worker counts as deaf, by what was seen of it."""
 
-import pytest
+from types import SimpleNamespace
 
-from executors.pools.consumer_watch import DEAF_SECONDS, GAP_SECONDS, LOOK_SECONDS, Judge, Look
+import pytest
+from kombu.utils.limits import TokenBucket
+
+from executors.pools.consumer_watch import DEAF_SECONDS, GAP_SECONDS, LOOK_SECONDS, Judge, Look, count_taken
 
 LOOKS = int(DEAF_SECONDS / LOOK_SECONDS) + 3
 
@@ -53,3 +56,11 @@ def test_any_other_worker_is_not(looks):
 
 def test_message_that_was_left_alone_before_the_process_stood_still_does_not_count():
     assert first_found([see(0), see(1), see(1, late=10 * DEAF_SECONDS)]) is None
+
+
+def test_messages_that_wait_for_their_rate_limit_are_taken():
+    bucket = TokenBucket(fill_rate=1 / 60)
+    for message in ("first", "second"):
+        bucket.add((message, 1))
+
+    assert count_taken(SimpleNamespace(task_buckets={"limited": bucket, "others": None})) == 2
