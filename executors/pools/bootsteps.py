@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from celery import bootsteps
+from celery.concurrency import prefork
+from celery.exceptions import ImproperlyConfigured
 from celery.worker import state
 
 from executors.pools import drain, lease
@@ -109,6 +111,14 @@ class ProcessWatchStep(bootsteps.StartStopStep):
     """Looks for dead processes of the pool more often than Celery, which does so every five seconds."""
 
     requires = {"celery.worker.components:Pool"}
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        # What runs in the worker's own process, or in its threads, can be neither stopped nor given back.
+        if not issubclass(parent.pool_cls, prefork.TaskPool):
+            raise ImproperlyConfigured(
+                "Tasks need processes of their own: start the worker with --pool prefork, or without --pool."
+            )
+        super().__init__(parent)
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
         """Look every so often; Celery calls this once the pool runs."""
