@@ -12,7 +12,6 @@ from uuid import UUID
 from celery import bootsteps
 from celery.concurrency import prefork
 from celery.exceptions import ImproperlyConfigured
-from celery.worker import state
 
 from executors.pools import drain, lease
 from executors.pools.incarnation import set_incarnation
@@ -127,5 +126,4 @@ class ProcessWatchStep(bootsteps.StartStopStep):
 
 def _held_messages() -> list[str]:
     """List the ids of all messages this worker has taken and not yet acknowledged."""
-    requests = [*state.reserved_requests, *state.active_requests]
-    return list({request.id for request in requests} | drain.given_back)
+    return list({request.id for request in drain.held_requests()} | drain.given_back)

@@ -72,21 +72,25 @@ class DrainStep(bootsteps.StartStopStep):
             len(state.reserved_requests),
             seconds,
         )
-        if not self._finishes_within(worker, seconds):
-            self._give_back(worker)
+        try:
+            if not self._finishes_within(worker, seconds):
+                self._give_back(worker)
+        except Exception:
+            # Nobody else would end it: Celery's own answer to the signal is gone.
+            logger.exception("The drain failed; the worker is ended nevertheless")
         time.sleep(EXIT_SECONDS)
         logger.error("The worker does not end by itself, so it is ended: its broker or database does not answer")
-        # Here the broker gets nothing back: recovery sends what is given back.
-        ending = threading.Thread(target=worker.lease.end, args=((),), daemon=True)
-        ending.start()
-        ending.join(LEASE_SECONDS)
-        _send(_processes_of(worker), signal.SIGKILL)
+        end_by_force(worker)
         os._exit(os.EX_UNAVAILABLE)
 
     def _finishes_within(self, worker: Any, seconds: float) -> bool:
-        """Stop as soon as nothing runs any more; False when time is up before, or somebody hurries."""
+        """Stop as soon as nothing runs any more; False when time is up before, or somebody hurries.
+
+        The worker may be stopping already, because it took no messages or by `celery control shutdown`: then it waits
+        for what runs, for as long as that takes.
+        """
         self._heard_at = asked_at = time.monotonic()
-        while not _is_set(state.should_stop):
+        while not _is_ending():
             if time.monotonic() - self._heard_at > DEAF_SECONDS:
                 # No broker: nothing is taken, nor could an end be acknowledged.
                 _stop_if_idle()
@@ -95,7 +99,7 @@ class DrainStep(bootsteps.StartStopStep):
                 self._asked.get(timeout=POLL_SECONDS)
                 return False
             if time.monotonic() - asked_at >= seconds:
-                return _is_set(state.should_stop)
+                return _is_ending()
         return True
 
     def _take_nothing(self, worker: Any) -> None:
@@ -110,8 +114,7 @@ class DrainStep(bootsteps.StartStopStep):
 
     def _give_back(self, worker: Any) -> None:
         """Stop what still runs, then the worker, whose end puts the messages and the rows back."""
-        requests = [*state.reserved_requests, *state.active_requests]
-        given_back.update(request.id for request in requests)
+        requests = _mark_given_back()
         running = {request.worker_pid for request in requests if request.worker_pid}
         logger.warning("Stopping what still runs (%d), and giving it back", len(running))
         # No others in their place.
@@ -128,14 +131,43 @@ class DrainStep(bootsteps.StartStopStep):
         state.should_terminate = True
 
 
+def end_by_force(worker: Any) -> None:
+    """Kill the worker's processes, then end its lease: whoever takes over must not run beside them.
+
+    The broker gets nothing back here: recovery sends what is given back.
+    """
+    _mark_given_back()
+    _send(_processes_of(worker), signal.SIGKILL)
+    ending = threading.Thread(target=worker.lease.end, args=((),), daemon=True)
+    ending.start()
+    ending.join(LEASE_SECONDS)
+
+
+def held_requests() -> Collection[Any]:
+    """Return what this worker has taken and not ended, whichever thread asks: the event loop goes on meanwhile."""
+    # A copy of the set in one step: to go through it would fail when the event loop changes it.
+    references = state.reserved_requests.data.copy() | state.active_requests.data.copy()
+    return [request for reference in references if (request := reference()) is not None]
+
+
+def _mark_given_back() -> Collection[Any]:
+    """Note that what the worker still holds is given back; return it."""
+    requests = held_requests()
+    given_back.update(request.id for request in requests)
+    return requests
+
+
 def _stop_if_idle() -> None:
     if not state.reserved_requests:
         state.should_stop = os.EX_OK
 
 
-def _is_set(flag: object) -> bool:
-    """Read one of Celery's flags, which are None, False or an exit code, zero included."""
-    return flag is not None and flag is not False
+def _is_ending() -> bool:
+    """Tell whether the worker is told to stop, and runs nothing that it would wait for.
+
+    Celery's flag is None, False or an exit code, zero included.
+    """
+    return state.should_stop is not None and state.should_stop is not False and not state.reserved_requests
 
 
 def _processes_of(worker: Any) -> Collection[int]:

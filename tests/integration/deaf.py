@@ -1,13 +1,15 @@
 """A worker that can be made deaf: `celery -A tests.integration.deaf worker`. It is watched more closely than others.
 
 SIGRTMIN lets its consumer ask for no more messages, as one that was lost in a reconnect; SIGRTMIN + 1 lets its event
-loop hang.
+loop hang, and SIGRTMIN + 2 lets it end as the watch does.
 """
 
+import os
 import signal
 import time
 
 from celery import signals
+from celery.worker import state
 
 from executors.pools import consumer_watch
 from maestro.celery import app
@@ -28,3 +30,4 @@ def plant(sender, **_):
 
     signal.signal(signal.SIGRTMIN, stop_asking)
     signal.signal(signal.SIGRTMIN + 1, lambda *_: time.sleep(3600))
+    signal.signal(signal.SIGRTMIN + 2, lambda *_: setattr(state, "should_stop", os.EX_SOFTWARE))

@@ -40,9 +40,10 @@ def start_worker(tmp_path, monkeypatch, settings):
     monkeypatch.setenv("MAESTRO_CELERY_IMPORTS", MODULE)
     started = []
 
-    def start(name, *, drain_seconds, concurrency=4):
+    def start(name, *, drain_seconds, application="maestro"):
         monkeypatch.setenv("MAESTRO_DRAIN_SECONDS", str(drain_seconds))
-        started.append(WorkerProcess(tmp_path / f"{name}.log", name=name, concurrency=concurrency))
+        log = tmp_path / f"{name}.log"
+        started.append(WorkerProcess(log, name=name, concurrency=4, application=application))
         started[-1].start()
         return started[-1]
 
@@ -138,6 +139,23 @@ def test_second_signal_hurries_and_what_ignores_signals_is_killed(actor, start_w
     runs.cancel_run(actor=actor, run_id=run.id)
     assert (code, len(waiting)) == (0, 1)
     assert row(run, "deaf").attempts.get().error_code == "worker_stopped"
+
+
+def test_worker_that_is_ending_itself_is_drained_by_a_signal_all_the_same(actor, start_worker):
+    ending = start_worker("ending", drain_seconds=LONG_SECONDS, application="tests.integration.deaf")
+    # Short, but longer than a worker may take to end that has nothing to wait for.
+    run = start_run(actor, {"short": shell("sleep 8"), "long": shell(f"sleep {LONG_SECONDS}.5")})
+    wait_for_start(run, "short", "long")
+
+    os.kill(ending.pid, signal.SIGRTMIN + 2)
+    os.kill(ending.pid, signal.SIGTERM)
+    wait_until(lambda: row(run, "short").status != "running")
+    os.kill(ending.pid, signal.SIGTERM)
+    code = ending.wait(EXIT_SECONDS)
+
+    found = statuses(run.id)
+    runs.cancel_run(actor=actor, run_id=run.id)
+    assert (code, found) == (os.EX_SOFTWARE, {"short": "succeeded", "long": "queued (worker_stopped)"})
 
 
 def is_available(run):
