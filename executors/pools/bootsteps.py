@@ -16,6 +16,7 @@ from celery.exceptions import ImproperlyConfigured
 from executors.pools import drain, lease
 from executors.pools.incarnation import set_incarnation
 from maestro.core import sql
+from maestro.core.outage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +72,14 @@ class LeaseStep(bootsteps.StartStopStep):
             logger.warning("The lease was not ended, it will expire: %s", type(error).__name__)
 
     def _run(self, parent: Any) -> None:
+        outage = Outage(logger, "the lease is not renewed")
         while not self._stopped.wait(lease.HEARTBEAT_SECONDS):
             try:
                 self._renew(parent)
+                outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
-                logger.warning("Database not available, the lease is not renewed: %s", type(error).__name__)
+                outage.note_failure(error)
             except Exception:
                 # Whatever it was: a worker whose lease nobody renews is given up while it works.
                 sql.drop_engine_connection()

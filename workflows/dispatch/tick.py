@@ -16,6 +16,7 @@ from celery.beat import Scheduler
 
 from executors.pools.lease import LeaseWatch
 from maestro.core import sql
+from maestro.core.outage import Outage
 from workflows.dispatch import call_watch, leases, lost_messages, recovery, retry, time_limits
 from workflows.dispatch.retention import Pruning
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # How often a duty is done again at once that the server ended for another transaction's sake.
 VICTIM_TRIES = 3
+_outage = Outage(logger, "the tick goes on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +73,13 @@ def _do(duty: Duty) -> None:
     for _ in range(VICTIM_TRIES):
         try:
             duty.work(sql.engine_connection())
+            _outage.note_success()
             return
         except sql.UNAVAILABLE as error:
             if sql.is_victim(error):
                 continue
             sql.drop_engine_connection()
-            logger.warning("Database not available, the tick goes on: %s", type(error).__name__)
+            _outage.note_failure(error)
             return
         except Exception:
             logger.exception("A duty of the tick failed, the tick goes on")
