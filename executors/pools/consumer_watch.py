@@ -23,7 +23,6 @@ from typing import Any
 import kombu
 from celery import bootsteps, signals
 from celery.worker import state
-from kombu.common import ignore_errors
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -102,26 +101,19 @@ signals.task_received.connect(_ear.hear)
 
 
 class CanaryStep(bootsteps.StartStopStep):
-    """Listens to the worker's own queue, on the channel of its tasks, anew with each connection."""
+    """Listens to the worker's own queue, on the channel of its tasks, anew with each connection.
+
+    And until that channel is closed: a canary that came after this step had stopped would be put back, into a queue
+    that nothing would ever remove.
+    """
 
     requires = {"celery.worker.consumer.tasks:Tasks"}
-
-    def __init__(self, consumer: Any, **_: Any) -> None:
-        self._listening: kombu.Consumer | None = None
-        super().__init__(consumer)
 
     def start(self, consumer: Any) -> None:
         """Listen."""
         queue = kombu.Queue(_name_queue(consumer.hostname))
         channel = consumer.task_consumer.channel
-        self._listening = kombu.Consumer(channel, [queue], no_ack=True, on_message=_ear.hear)
-        self._listening.consume()
-
-    def stop(self, consumer: Any) -> None:
-        """Listen no more."""
-        if self._listening is not None:
-            ignore_errors(consumer, self._listening.cancel)
-            self._listening = None
+        kombu.Consumer(channel, [queue], no_ack=True, on_message=_ear.hear).consume()
 
 
 class ConsumerWatchStep(bootsteps.StartStopStep):

@@ -5,6 +5,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import kombu
 import psutil
 import pytest
 from celery import current_app
@@ -58,3 +59,18 @@ def test_worker_that_takes_no_messages_ends_and_one_that_stood_still_or_was_told
     time.sleep(7)  # longer than it would take to be noticed
     assert stopped.is_running()
     assert "takes no messages" not in stopped.log.read_text()
+
+
+def test_canary_that_comes_while_its_worker_stops_is_not_put_back(worker, broker, tmp_path):
+    stopping = WorkerProcess(tmp_path / "stopping", name="stopping", concurrency=1)
+    queue = f"maestro.canary.{stopping.name}"
+    stopping.start()
+
+    os.kill(stopping.pid, signal.SIGTERM)
+    with current_app.connection_for_write() as connection:
+        producer = kombu.Producer(connection)
+        while not stopping.has_ended_within(0.01):
+            producer.publish({}, routing_key=queue, serializer="json")
+    broker.delete(queue)
+
+    assert "undeliverable" not in stopping.log.read_text()
