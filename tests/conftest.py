@@ -44,7 +44,10 @@ def pytest_addoption(parser):
     parser.addoption("--graphs", type=int, default=100, help="random graphs to run through real workers (default 100)")
     parser.addoption("--tasks", type=int, default=300, help="tasks of the largest runs (default 300)")
     parser.addoption(
-        "--restarts", type=int, default=1, help="how often a rolling restart replaces everything (default 1)"
+        "--restarts",
+        type=int,
+        default=1,
+        help="how often a rolling restart replaces everything (default 1: one of each)",
     )
     parser.addoption("--all-faults", action="store_true", help="plant the slow faults at every step, not at a few")
 
