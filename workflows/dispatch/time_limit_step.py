@@ -11,6 +11,7 @@ from typing import Any
 from celery import bootsteps, signals
 from celery.worker import state
 
+from executors.pools import drain
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from workflows.dispatch import time_limits
@@ -55,7 +56,7 @@ class TimeLimitStep(bootsteps.StartStopStep):
 
 
 def _kill_process_of(message_id: str) -> None:
-    for request in list(state.active_requests):
+    for request in drain.held_requests():
         if request.id == message_id and request.worker_pid:
             try:
                 os.kill(request.worker_pid, signal.SIGKILL)
