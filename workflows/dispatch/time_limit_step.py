@@ -14,6 +14,7 @@ from celery.worker import state
 from executors.pools import drain
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
+from maestro.core.outage import Outage
 from workflows.dispatch import time_limits
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class TimeLimitStep(bootsteps.StartStopStep):
         self._stopped.set()
 
     def _run(self) -> None:
+        outage = Outage(logger, "time limits are looked at later")
         while not self._stopped.wait(LOOK_SECONDS):
             worker_id = get_incarnation()
             if worker_id is None or not state.active_requests:
@@ -48,9 +50,10 @@ class TimeLimitStep(bootsteps.StartStopStep):
                 # In this order: what is ended first is fenced, so the death of its process is no lost attempt.
                 for message_id in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
                     _kill_process_of(message_id)
+                outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
-                logger.warning("Database not available, time limits are looked at later: %s", type(error).__name__)
+                outage.note_failure(error)
             except Exception:
                 logger.exception("Time limits could not be looked at, the next look tries again")
 
