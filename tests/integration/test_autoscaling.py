@@ -13,21 +13,19 @@ MOST = 6
 
 
 @pytest.fixture(scope="module")
-def quiet_suite(worker):
-    """Put the suite's own worker away."""
-    worker.stop()
-    yield
-    worker.start()
-
-
-@pytest.fixture
-def scaled(quiet_suite, tmp_path, monkeypatch):
+def scaled(worker, tmp_path_factory):
     """The only worker: with 1 to 6 processes, quiet soon."""
-    monkeypatch.setenv("MAESTRO_AUTOSCALE_QUIET_SECONDS", "1")
-    running = WorkerProcess(tmp_path / "scaled.log", name="scaled", options=[f"--autoscale={MOST},1"])
+    worker.stop()
+    running = WorkerProcess(
+        tmp_path_factory.mktemp("scaled") / "scaled.log",
+        name="scaled",
+        options=[f"--autoscale={MOST},1"],
+        environment={"MAESTRO_AUTOSCALE_QUIET_SECONDS": "1"},
+    )
     running.start()
     yield running
     running.stop()
+    worker.start()
 
 
 def pause(seconds):

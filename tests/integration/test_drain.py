@@ -124,38 +124,27 @@ def test_what_is_short_ends_here_and_what_is_long_ends_elsewhere(actor, start_wo
     assert Worker.objects.get(name=first.name, pid=first.pid).has_stopped
 
 
-def test_second_signal_hurries_and_what_ignores_signals_is_killed(actor, start_worker, broker):
-    stopped = start_worker("stopped", drain_seconds=LONG_SECONDS)
-    run = start_run(actor, {"deaf": python("ignore_signals"), "after": "deaf"})
-    wait_for_start(run, "deaf")
-
-    os.kill(stopped.pid, signal.SIGTERM)
-    wait_until(lambda: "draining" in stopped.log.read_text())
-    assert not stopped.has_ended_within(2)
-    os.kill(stopped.pid, signal.SIGINT)
-    code = stopped.wait(EXIT_SECONDS)
-
-    waiting = [message for message in broker.lrange("maestro", 0, -1) if str(run.id).encode() in message]
-    runs.cancel_run(actor=actor, run_id=run.id)
-    assert (code, len(waiting)) == (0, 1)
-    assert row(run, "deaf").attempts.get().error_code == "worker_stopped"
-
-
-def test_worker_that_is_ending_itself_is_drained_by_a_signal_all_the_same(actor, start_worker):
+def test_second_signal_hurries_also_a_worker_that_ends_itself_and_what_ignores_signals_is_killed(
+    actor, start_worker, broker
+):
     ending = start_worker("ending", drain_seconds=LONG_SECONDS, application="tests.integration.deaf")
     # Short, but longer than a worker may take to end that has nothing to wait for.
-    run = start_run(actor, {"short": shell("sleep 8"), "long": shell(f"sleep {LONG_SECONDS}.5")})
-    wait_for_start(run, "short", "long")
+    run = start_run(actor, {"short": shell("sleep 8"), "deaf": python("ignore_signals"), "after": "short deaf"})
+    wait_for_start(run, "short", "deaf")
 
     os.kill(ending.pid, signal.SIGRTMIN + 2)
     os.kill(ending.pid, signal.SIGTERM)
     wait_until(lambda: row(run, "short").status != "running")
-    os.kill(ending.pid, signal.SIGTERM)
+    assert ending.is_running()
+    os.kill(ending.pid, signal.SIGINT)
     code = ending.wait(EXIT_SECONDS)
 
+    waiting = [message for message in broker.lrange("maestro", 0, -1) if str(run.id).encode() in message]
     found = statuses(run.id)
     runs.cancel_run(actor=actor, run_id=run.id)
-    assert (code, found) == (os.EX_SOFTWARE, {"short": "succeeded", "long": "queued (worker_stopped)"})
+    assert (code, len(waiting)) == (os.EX_SOFTWARE, 1)
+    assert found == {"short": "succeeded", "deaf": "queued (worker_stopped)", "after": "pending"}
+    assert row(run, "deaf").attempts.get().error_code == "worker_stopped"
 
 
 def is_available(run):
