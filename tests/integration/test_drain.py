@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from executors.models import Worker
-from tests.builders import start_run, statuses, wait_for_end
+from tests.builders import make_actor, start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
@@ -192,6 +192,8 @@ def test_drain_ends_in_time_without_a_server(actor, start_worker, servers, serve
     run = start_run(actor, {"a": shell(f"sleep {LONG_SECONDS}.5")})
     wait_for_start(run, "a")
     processes = psutil.Process(stopped.pid).children(recursive=True)
+    # The claim commits asynchronously; this commit puts it on disk too, where a crash of the server leaves it.
+    make_actor()
 
     with fault(servers, server):
         time.sleep(2)
