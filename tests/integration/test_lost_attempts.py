@@ -1,5 +1,6 @@
 """What becomes of a task whose attempts are lost: run again, failed, or quarantined."""
 
+import dataclasses
 import datetime
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from tests.integration.schedules import FAILED, HOLDER, held_open, rerun, row, t
 from workflows.dispatch import claim, execution, finish, late_writes, leases, settle
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef, Holder
+from workflows.dispatch.retry import Retry
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.counters import read_counters
@@ -305,3 +307,17 @@ def test_attempt_that_has_the_number_of_a_forgotten_claim_is_in_the_history_when
 
     assert row(run, "a").attempt == 1
     assert sorted(each.status for each in row(run, "a").attempts.all()) == ["fenced", "lost"]
+
+
+def test_attempt_that_has_the_number_of_a_forgotten_claim_is_in_the_history_when_it_fails(actor, connection, end):
+    run = start_run(actor, {"a": ""})
+    forgotten = take(connection, run)
+    TaskExecution.objects.filter(run_id=run.id).update(status="queued", claim_token=None, attempt=0)
+    claimed = schedules.take(connection, run, "a")
+    again = Retry(after=datetime.timedelta(seconds=60), max_attempts=2, within=None)
+
+    end(run, forgotten, LATE)
+    end(run, claimed, dataclasses.replace(FAILED, retry=again))
+
+    assert (row(run, "a").status, row(run, "a").tries) == ("waiting", 1)
+    assert sorted(late_results(run)) == [(1, "failed", "", False), (1, "fenced", "succeeded", True)]
