@@ -15,9 +15,12 @@ from workflows.definition.values import JsonValue
 FEWEST_TASKS = 2
 MOST_TASKS = 15
 LONGEST_TASK_SECONDS = 0.3
+# Some still run when a worker comes back that stood still for so long that it was given up.
+LONG_TASK_SECONDS = (1.0, 4.0)
+LONG_TASK_SHARE = 0.05
 VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
-RETRY_DELAY = "200ms"
+RETRY_DELAY_SECONDS = 0.2
 FOR_EVER = 1_000_000
 FUNCTION = "maestro.chaos.tasks.work"
 # Whether such a task starts depends on which need ends first, and so would what it could read of them.
@@ -32,7 +35,7 @@ note begun
 sleep "$SECONDS_TO_SLEEP"
 echo "shell task $MAESTRO_TASK_KEY"
 total="$NUMBER"; for value in $VALUES; do total=$((total + value)); done
-printf '{{"value": %d}}' "$((total % {VALUES}))" > "$MAESTRO_OUTPUT"
+printf '{{"value": %d, "attempt": %d}}' "$((total % {VALUES}))" "$MAESTRO_ATTEMPT" > "$MAESTRO_OUTPUT"
 note ended
 exit "$STATUS"
 """
@@ -158,10 +161,11 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...]) -> Task:
         condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
     kind = Kind.SHELL if chance.random() < 0.2 else Kind.PYTHON
     tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
+    is_long = chance.random() < LONG_TASK_SHARE
     return Task(
         kind=kind,
         number=chance.randrange(VALUES),
-        seconds=round(chance.uniform(0, LONGEST_TASK_SECONDS), 3),
+        seconds=round(chance.uniform(*(LONG_TASK_SECONDS if is_long else (0, LONGEST_TASK_SECONDS))), 3),
         needs=needs,
         rule=rule,
         condition=condition,
@@ -187,7 +191,12 @@ def _task_definition(task: Task) -> dict[str, JsonValue]:
         }
     definition = {"uses": task.kind.value, "needs": list(task.needs), "run_if": task.rule.value, "with": options}
     if task.tries > 1:
-        definition["retry"] = {"max_attempts": task.tries, "delay": RETRY_DELAY}
+        definition["retry"] = {
+            "max_attempts": task.tries,
+            "delay": f"{RETRY_DELAY_SECONDS}s",
+            "backoff": 1,
+            "jitter": False,
+        }
     match task.condition:
         case Condition.NEVER:
             definition["if"] = "${{ 1 > 2 }}"

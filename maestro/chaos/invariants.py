@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, ExpectedRun, ExpectedTask
-from maestro.chaos.rows import Leftovers, RepeatedLine, RunRow, TaskRow
+from maestro.chaos.graphs import RETRY_DELAY_SECONDS
+from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, TaskRow
 
 ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
 ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+FENCED = "fenced"
 PLANNED_CODES = frozenset({"planned_failure", "exit_status"})
-CLAIM_LOST = "claim_lost"
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
@@ -158,8 +159,9 @@ def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
         if (task.status, task.reason) != (expected.status, expected.reason):
             message = f"{_words(task.status, task.reason)}, expected {_words(expected.status, expected.reason)}"
             yield _break(case, "wrong_status", f"{message}: {task.error_message}", task)
-        elif task.output != (None if expected.value is None else {"value": expected.value}):
-            yield _break(case, "wrong_output", f"output {task.output}, expected value {expected.value}", task)
+        elif task.output != (None if expected.value is None else {"value": expected.value, "attempt": task.attempt}):
+            message = f"output {task.output}, expected value {expected.value} of attempt {task.attempt}"
+            yield _break(case, "wrong_output", message, task)
         elif task.status == FAILED and task.error_code not in PLANNED_CODES:
             yield _break(case, "wrong_cause", f"{task.error_code}: {task.error_message}", task)
 
@@ -206,7 +208,7 @@ def effects_are_of_attempts(case: Case) -> Iterator[Break]:
 def attempts_have_no_gap(case: Case) -> Iterator[Break]:
     """Every attempt before the last is in the history, once, beside those whose claim a crash took back."""
     for task in case.run.tasks:
-        numbers = [attempt.attempt for attempt in task.history if attempt.error_code != CLAIM_LOST]
+        numbers = [attempt.attempt for attempt in _counted(task)]
         if len(numbers) < len(task.history) and not case.crashes:
             yield _break(case, "claim_forgotten", "the database lost a claim, and has not crashed", task)
         if task.status in ENDED_TASK and numbers != list(range(1, task.attempt)):
@@ -221,6 +223,25 @@ def failures_are_counted(case: Case) -> Iterator[Break]:
             yield _break(case, "wrong_failures", message, task)
 
 
+def retries_wait(case: Case) -> Iterator[Break]:
+    """What failed is in the history as planned, and the next attempt begins when its delay is over."""
+    for task in case.run.tasks:
+        attempts = _counted(task)
+        failed = [attempt for attempt in attempts if attempt.status == FAILED]
+        if task.status in ENDED_TASK and task.tries != len(failed) + (task.status == FAILED):
+            yield _break(case, "failures_gap", f"{task.tries} tries after the failures {len(failed)}", task)
+        begun = [*(attempt.started_at for attempt in attempts[1:]), task.started_at]
+        for attempt, started_at in zip(attempts, begun, strict=False):
+            if attempt.status != FAILED or started_at is None:
+                continue
+            seconds = (started_at - attempt.finished_at).total_seconds()
+            if seconds < RETRY_DELAY_SECONDS:
+                message = f"begun {seconds:g} s after attempt {attempt.attempt} had failed"
+                yield _break(case, "retried_early", message, task)
+            if attempt.error_code not in PLANNED_CODES:
+                yield _break(case, "wrong_cause", f"{attempt.error_code}: {attempt.error_message}", task)
+
+
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     run_has_ended,
     run_ended_as_expected,
@@ -230,6 +251,7 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     effects_are_of_attempts,
     attempts_have_no_gap,
     failures_are_counted,
+    retries_wait,
 )
 
 
@@ -249,6 +271,11 @@ def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
             earliest, latest = first.begun_at - DELAY_SECONDS, min(effect.begun_at, first.begun_at + COMMIT_SECONDS)
             yield first, effect, any(earliest <= at <= latest for at in case.crashes)
         seen[effect.task_key, effect.attempt] = effect
+
+
+def _counted(task: TaskRow) -> list[AttemptRow]:
+    """Return the history without claims that the database forgot: other attempts have their numbers."""
+    return [attempt for attempt in task.history if attempt.status != FENCED]
 
 
 def _words(status: str, reason: str) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 # its standstill would be tried.
 MOST_IN_STORM = 6
 GAP_SECONDS = (0.1, 2.0)
-CALM_SECONDS = (4.0, 20.0)
+CALM_SECONDS = (2.0, 10.0)
 
 
 class FaultKind(StrEnum):

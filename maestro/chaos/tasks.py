@@ -43,4 +43,4 @@ def work(effects_file: str, number: int, values: list[int], seconds: float, fail
     note(effects.ENDED)
     if fails:
         raise PlannedFailure(f"task {task.task_key} fails as planned")
-    return {"value": value_of(number, values)}
+    return {"value": value_of(number, values), "attempt": task.attempt}

@@ -39,6 +39,11 @@ def a_loss(attempt, **changes):
     return replace(row, **changes)
 
 
+def a_failure(attempt, **changes):
+    planned = {"status": "failed", "error_code": "planned_failure", "error_message": "as planned"}
+    return a_loss(attempt, **planned | {"finished_at": at(attempt + 0.5)} | changes)
+
+
 def a_task(key, **changes):
     row = TaskRow(
         task_key=key,
@@ -70,8 +75,8 @@ def an_effect(key, attempt=1, token="one", begun=1.0, ended=1.5):
 
 def a_run(**changes):
     tasks = (
-        a_task("a", output={"value": 2}, attempt=2, history=(a_loss(1),)),
-        a_task("b", output={"value": 5}),
+        a_task("a", output={"value": 2, "attempt": 2}, attempt=2, history=(a_loss(1),)),
+        a_task("b", output={"value": 5, "attempt": 1}),
         a_task("never", status="skipped", reason="condition"),
     )
     row = RunRow(

@@ -6,12 +6,15 @@ from maestro.chaos.rows import Leftovers, RepeatedLine
 from tests.unit.chaos.builders import (
     EFFECTS,
     FAILING,
+    GRAPH,
     RUN_ID,
+    a_failure,
     a_loss,
     a_run,
     a_task,
     a_verdict,
     an_effect,
+    at,
     with_task,
 )
 
@@ -49,11 +52,12 @@ def test_a_planned_failure_breaks_nothing():
         (with_task("b", status="skipped", reason="upstream_failed"), [("wrong_status", "b")]),
         (with_task("b", status="cancelled"), [("wrong_status", "b")]),
         (with_task("never", reason="upstream_skipped"), [("wrong_status", "never")]),
-        (with_task("b", output={"value": 6}), [("wrong_output", "b")]),
+        (with_task("b", output={"value": 6, "attempt": 1}), [("wrong_output", "b")]),
         (with_task("b", output=None), [("wrong_output", "b")]),
+        (with_task("a", output={"value": 2, "attempt": 1}), [("wrong_output", "a")]),
         (with_task("a", history=()), [("attempts_gap", "a")]),
         (with_task("a", attempt=2, history=(a_loss(1), a_loss(2))), [("attempts_gap", "a")]),
-        (with_task("b", attempt=2), [("effect_missing", "b"), ("attempts_gap", "b")]),
+        (with_task("b", attempt=2), [("wrong_output", "b"), ("effect_missing", "b"), ("attempts_gap", "b")]),
     ],
 )
 def test_rows_that_are_not_as_they_must_be_are_found(run, found):
@@ -122,9 +126,12 @@ def test_runs_that_could_not_be_started_or_are_gone_are_found():
 @pytest.mark.parametrize("tries", [1, 3])
 def test_a_failing_task_that_was_not_tried_as_often_as_it_should_is_found(tries):
     graph = {"a": replace(FAILING["a"], tries=2)}
-    failed = a_task("a", status="failed", error_code="planned_failure", tries=tries)
+    history = tuple(a_failure(number) for number in range(1, tries))
+    row = {"attempt": tries, "tries": tries, "started_at": at(tries + 1), "history": history}
+    failed = a_task("a", status="failed", error_code="planned_failure", **row)
+    effects = [an_effect("a", number, str(number)) for number in range(1, tries + 1)]
 
-    verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=graph, effects=[an_effect("a")])
+    verdict = a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=graph, effects=effects)
 
     assert rules(verdict) == [("wrong_failures", "a")]
 
@@ -138,7 +145,39 @@ def test_a_claim_that_was_forgotten_is_no_attempt_of_the_row_and_needs_a_crash()
 
 
 def test_a_loss_that_counts_as_a_failure_is_found():
-    assert rules(a_verdict(with_task("a", tries=1))) == [("wrong_failures", "a")]
+    assert rules(a_verdict(with_task("a", tries=1))) == [("wrong_failures", "a"), ("failures_gap", "a")]
+
+
+def retried(**changes):
+    """Judge a task that failed in its first attempt and succeeded in its second; `changes` are of its row."""
+    graph = {"a": replace(GRAPH["a"], failures=1, tries=2)}
+    row = {"attempt": 2, "tries": 1, "started_at": at(3), "history": (a_failure(1),)}
+    row |= {"output": {"value": 2, "attempt": 2}} | changes
+    effects = [an_effect("a", number, str(number)) for number in range(1, row["attempt"] + 1)]
+    return rules(a_verdict(a_run(outputs={"a": 2}, tasks=(a_task("a", **row),)), graph=graph, effects=effects))
+
+
+def test_a_task_that_is_tried_again_as_planned_breaks_nothing():
+    assert retried() == []
+
+
+def test_lost_attempts_before_a_failure_are_no_tries():
+    row = {"attempt": 3, "started_at": at(4), "output": {"value": 2, "attempt": 3}}
+
+    assert retried(history=(a_loss(1), a_failure(2)), **row) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"history": ()}, [("attempts_gap", "a"), ("failures_gap", "a")]),
+        ({"history": (a_loss(1),)}, [("failures_gap", "a")]),
+        ({"history": (a_failure(1, error_code="unexpected_error"),)}, [("wrong_cause", "a")]),
+        ({"started_at": at(1.6)}, [("retried_early", "a")]),
+    ],
+)
+def test_failures_that_are_not_as_they_must_be_are_found(changes, found):
+    assert retried(**changes) == found
 
 
 def test_a_task_that_was_given_up_for_its_losses_is_found():
