@@ -20,8 +20,8 @@ from executors.pools import lease
 from maestro.core import sql
 from tests.builders import make_actor, start_run
 from tests.integration.conftest import ROOT
-from tests.integration.schedules import SUCCEEDED, connect, follow, take
-from workflows.dispatch import finish
+from tests.integration.schedules import HOLDER, SUCCEEDED, connect, follow, held_open, take, task_of
+from workflows.dispatch import execution, finish
 from workflows.dispatch import retention as duty
 from workflows.dispatch.retention import Pruning
 from workflows.errors import RunNotFound
@@ -471,6 +471,38 @@ def test_pruning_does_not_wait_for_whoever_holds_a_row(actor, connection, other)
     assert connection.execute("SHOW lock_timeout").fetchone() == ("15s",)
     old.prune(connection, ROWS)
     assert rows_of(earlier) == rows_of(run) == (0, 0, 0, 0)
+
+
+def test_run_that_is_pruned_while_somebody_cancels_it_is_not_found(actor, connection, other):
+    keep(actor, runs=90)
+    run = old_run(actor)
+
+    def cancel():
+        try:
+            services.cancel_run(actor=actor, run_id=run.id)
+        finally:
+            django_connection.close()
+
+    with held_open(other, ("SELECT FROM workflow_runs WHERE id = %s FOR UPDATE", (run.id,))) as meanwhile:
+        cancelling = meanwhile(cancel)
+        assert OldRuns(actor.organization_id).prune(other, ROWS).deleted
+
+    assert isinstance(cancelling.exception(10), RunNotFound)
+
+
+def test_attempt_that_outlives_its_run_leaves_no_lines(actor, connection, monkeypatch):
+    run = start_run(actor, {"a": {"uses": "shell", "with": {"command": "echo still here"}}})
+    claimed = take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id).delete()
+    WorkflowRun.objects.filter(id=run.id).delete()
+
+    monkeypatch.setattr(execution, "claim_surely", lambda task, holder: claimed)
+    store, stored = execution._store_lines, []
+    monkeypatch.setattr(execution, "_store_lines", lambda *a, **named: (stored.append(a), store(*a, **named)))
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+
+    assert stored
+    assert TaskLogLine.objects.filter(run_id=run.id).count() == 0
 
 
 def test_every_reference_to_what_is_pruned_has_an_index(connection):

@@ -44,10 +44,10 @@ RETURNING task_key, map_index, generation, tries
 _DEADLOCK_TRIES = 5
 
 
-def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus:
+def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
     """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left.
 
-    Returns the status the run had. One that is over is left as it is. Raises LookupError when there is no such run.
+    Returns the status the run had; None when there is none. One that is over is left as it is.
     """
     for tries_left in reversed(range(_DEADLOCK_TRIES)):
         try:
@@ -62,13 +62,13 @@ def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunSta
     return status
 
 
-def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus, list[CallRef]]:
+def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus | None, list[CallRef]]:
     """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
     given = {"run_id": run_id, "reason": reason}
     with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
         run = cursor.execute(_LOCK_RUN, given).fetchone()
         if run is None:
-            raise LookupError(f"run {run_id} does not exist")
+            return None, []
         status = RunStatus(run["status"])
         if status.is_terminal:
             return status, []

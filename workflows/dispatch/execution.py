@@ -27,6 +27,7 @@ from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 from workflows.dispatch.scope import make_scope
+from workflows.runs import retention
 from workflows.runs.statuses import Reason, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def _finish(claimed: Claim, outcome: Outcome) -> Finished | None:
         if finished is not None:
             return finished
         may_be_written = was_tried
+        retention.delete_lines_of_gone_run(connection, claimed.run_id)
         if late_writes.note_if_late(connection, claimed, outcome, may_be_written=was_tried):
             logger.warning(
                 "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",

@@ -89,6 +89,11 @@ _DELETE_TASKS = "DELETE FROM task_executions WHERE id = ANY (%(task_ids)s)"
 _FORGET_CHILDREN = "UPDATE task_executions SET child_run_id = NULL WHERE child_run_id = ANY (%(run_ids)s)"
 _DELETE_RUNS = "DELETE FROM workflow_runs WHERE id = ANY (%(run_ids)s)"
 
+_DELETE_LINES_OF_GONE_RUN = """
+DELETE FROM task_log_lines
+WHERE run_id = %(run_id)s AND NOT EXISTS (SELECT FROM workflow_runs WHERE id = %(run_id)s)
+"""
+
 _START_PROGRESS = """
 INSERT INTO retention_progress (organization_id)
 SELECT id FROM organizations WHERE id = %(organization_id)s ON CONFLICT DO NOTHING
@@ -223,6 +228,11 @@ def prune_hidden_run(connection: sql.Connection, rows: int) -> Batch:
         if run_id is None:
             return NOTHING
         return Batch(deleted=_delete_whole(connection, [run_id], rows), has_more=True)
+
+
+def delete_lines_of_gone_run(connection: sql.Connection, run_id: UUID) -> None:
+    """Delete the lines of a run that is deleted: an attempt that was lost may write until it ends."""
+    connection.execute(_DELETE_LINES_OF_GONE_RUN, {"run_id": run_id})
 
 
 def prune_lines(connection: sql.Connection, organization_id: UUID, rows: int) -> Batch:

@@ -110,6 +110,9 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id, pruned_at=None).exists():
         raise RunNotFound
     status = cancellation.stop_run(sql.request_connection(), run_id, Reason.CANCELLING)
+    if status is None:
+        # Pruned a moment ago.
+        raise RunNotFound
     if status.is_terminal and status is not RunStatus.CANCELLED:
         raise RunAlreadyFinished(status)
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
