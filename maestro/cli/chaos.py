@@ -101,8 +101,8 @@ def chaos_command(
     from maestro.chaos.findings import Plan
     from maestro.chaos.scratch import ScratchStack
 
-    if report is not None and not report.absolute().parent.is_dir():
-        raise failures.Failure(f"There is no directory {text.one_line(report.parent)}.", code="directory_not_found")
+    if report is not None:
+        _require_writable(report)
     plan = Plan(
         runs=runs,
         seed=random.randint(0, MOST_SEED) if seed is None else seed,  # noqa: S311 - no secret
@@ -176,15 +176,41 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(sent, action)
 
 
+def _require_writable(file: Path) -> None:
+    """Refuse a file that cannot be written before a campaign of an hour, not after it."""
+    if not file.absolute().parent.is_dir():
+        raise failures.Failure(f"There is no directory {text.one_line(file.parent)}.", code="directory_not_found")
+    try:
+        file.open("a").close()
+    except OSError as error:
+        raise _unwritten(file, error) from error
+
+
+def _unwritten(file: Path, error: OSError) -> failures.Failure:
+    return failures.Failure(f"{text.one_line(file)} cannot be written: {error.strerror}.", code="report_not_written")
+
+
 def _publish(findings: Findings, file: Path | None, *, as_json: bool) -> None:
-    """Print the figures, and write them to a file if one was named."""
+    """Print the figures, then write them to a file if one was named: what has become of it must not hide them."""
     from maestro.chaos import report
 
-    if file is not None:
-        file.write_text(report.as_markdown(findings))
     if as_json:
         output.print_json(report.as_json(findings))
+    else:
+        _print(findings)
+    if file is None:
         return
+    try:
+        file.write_text(report.as_markdown(findings))
+    except OSError as error:
+        if not findings.verdict.breaks:
+            raise _unwritten(file, error) from error
+        click.echo(_unwritten(file, error), err=True)
+
+
+def _print(findings: Findings) -> None:
+    from maestro.chaos import report
+
     rows = [(str(kind), f"{count:,}") for kind, count in report.fault_counts(findings).items()]
     output.print_table(("fault", "injected"), rows)
     click.echo()

@@ -115,3 +115,32 @@ def test_a_random_seed_is_told_so_that_the_campaign_can_be_repeated(maestro, mon
 
 def _interrupt():
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["/proc/report.md", "taken/report.md"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_campaign(maestro, calls, directory, name):
+    (directory / "taken").write_text("")
+
+    result = maestro("chaos", "--report", name, "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stderr)["code"] in {"report_not_written", "directory_not_found"}
+    assert calls == []
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_report_that_cannot_be_written_any_more_hides_no_result(maestro, monkeypatch, calls, directory, breaks):
+    def run_campaign(stack, plan, observe):
+        (directory / "report.md").unlink()
+        (directory / "report.md").mkdir()
+        return made_findings(a_run(status="failed") if breaks else None)
+
+    monkeypatch.setattr(campaign, "run_campaign", run_campaign)
+
+    result = maestro("chaos", "--report", "report.md")
+
+    assert result.exit_code == 1
+    assert ("Every invariant held." in result.stdout) is not breaks
+    assert "report.md cannot be written: Is a directory." in result.stderr
+    assert ("break of what must hold" in result.stderr) is breaks
+    assert calls == (["start", "stop"] if breaks else ["start", "stop", "remove"])
