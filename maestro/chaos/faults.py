@@ -26,6 +26,8 @@ SHORT_PAUSE_SECONDS = (1.0, 5.0)
 # Longer than a worker's lease: what it ran is taken back, and it comes back itself afterwards.
 LONG_PAUSE_SECONDS = (17.0, 20.0)
 LONG_PAUSE_SHARE = 0.4
+# A lease, two looks of beat, and a while in the queue: then the next attempt of what it ran is on its way.
+STALL_SECONDS = (18.0, 24.0)
 # How a backend of the database names itself in the process table, after the role and the database.
 BACKEND = "postgres: maestro"
 
@@ -199,6 +201,17 @@ def _pause(ground: Ground, chance: random.Random) -> Blow | None:
     if not found:
         return None
     processes = chance.choice(found)
+    return _suspend(ground, name, processes, seconds)
+
+
+def _stall_worker(ground: Ground, chance: random.Random) -> Blow | None:
+    """Let a worker stand still with what it runs until that was taken back, and has begun elsewhere."""
+    seconds = round(chance.uniform(*STALL_SECONDS), 1)
+    found = _workers_with_children(ground.stack)
+    return _suspend(ground, "worker and its children", chance.choice(found), seconds) if found else None
+
+
+def _suspend(ground: Ground, name: str, processes: list[psutil.Process], seconds: float) -> Blow:
     for process in processes:
         ground.pauses.pause(process, seconds)
     return Blow(detail=f"{name}, pid {processes[0].pid}, for {seconds:g} s", lasts_seconds=seconds)
@@ -238,4 +251,5 @@ _FAULTS: Mapping[FaultKind, Callable[[Ground, random.Random], Blow | None]] = {
     FaultKind.DUPLICATE: _duplicate,
     FaultKind.REORDER: _reorder,
     FaultKind.PAUSE: _pause,
+    FaultKind.STALL_WORKER: _stall_worker,
 }

@@ -25,6 +25,7 @@ class FaultKind(StrEnum):
     DUPLICATE = "duplicate"
     REORDER = "reorder"
     PAUSE = "pause"
+    STALL_WORKER = "stall-worker"
 
 
 # Least seconds between two of a kind: a worker that is killed while it starts, again and again, shows nothing.
@@ -37,6 +38,8 @@ REST_SECONDS = {
     FaultKind.DUPLICATE: 0.3,
     FaultKind.REORDER: 0.3,
     FaultKind.PAUSE: 3.0,
+    # It lasts longer: not all workers at a time.
+    FaultKind.STALL_WORKER: 15.0,
 }
 
 
