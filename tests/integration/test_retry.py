@@ -8,7 +8,7 @@ import pytest
 from executors.base import TaskError
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, FAILED, call_of, execute
-from tests.integration.schedules import HOLDER, held_open, hold, row, take, task_of
+from tests.integration.schedules import HOLDER, held_open, hold, ref, row, take, task_of
 from workflows.dispatch import advance, execution, finish, leases, retry, settle
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.retry import Retry
@@ -220,6 +220,48 @@ def test_end_of_a_canvas_is_looked_at_when_the_retried_task_ends(actor, connecti
     execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
 
     assert statuses(run.id)["c"] == "queued"
+
+
+def test_early_join_takes_an_attempt_that_is_tried_again_for_no_failure(actor, connection, sent):
+    run = start_run(actor, {"a": failing(max_attempts=2), "b": "", "c": {"needs": ["a", "b"], "run_if": "any_failed"}})
+    execute(run)
+    advance.advance_from(connection, ref(run), advance.version_of_run(connection, run.id), ["a"])
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)", "b": "queued", "c": "pending"}
+    make_due(run)
+    retry.wake_due(connection)
+
+    execute(run)
+
+    assert statuses(run.id) == {"a": "failed", "b": "queued", "c": "queued"}
+
+
+def test_task_of_a_run_that_was_cancelled_meanwhile_is_not_woken(actor, connection, sent):
+    run = start_run(actor, {"a": failing()})
+    execute(run)
+    make_due(run)
+    runs.cancel_run(actor=actor, run_id=run.id)
+    sent.clear()
+
+    retry.wake_due(connection)
+
+    assert sent == []
+    assert statuses(run.id) == {"a": "cancelled"}
+
+
+def test_attempt_that_is_lost_after_a_failure_keeps_the_tries_before_it(actor, connection, sent):
+    run = start_run(actor, {"a": failing(max_attempts=2)})
+    execute(run)
+    make_due(run)
+    retry.wake_due(connection)
+    take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(claim_worker_id=run.id)
+    leases.take_back_lost(connection)
+    assert (row(run, "a").status, row(run, "a").tries) == ("queued", 1)
+
+    execute(run)
+
+    assert (row(run, "a").status, row(run, "a").tries, row(run, "a").attempt) == ("failed", 2, 3)
+    assert [(number, status) for number, status, *_ in attempts(run)] == [(1, "failed"), (2, "lost")]
 
 
 def test_run_with_retries_goes_through_real_workers(actor, worker, beat):
