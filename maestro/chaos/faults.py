@@ -9,13 +9,14 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 import redis
 
+from maestro.chaos import effects
 from maestro.chaos.schedule import FaultKind, Injected, PlannedFault
 from maestro.chaos.scratch import ScratchStack
 
@@ -26,8 +27,10 @@ SHORT_PAUSE_SECONDS = (1.0, 5.0)
 # Longer than a worker's lease: what it ran is taken back, and it comes back itself afterwards.
 LONG_PAUSE_SECONDS = (17.0, 20.0)
 LONG_PAUSE_SHARE = 0.4
-# A lease, two looks of beat, and a while in the queue: then the next attempt of what it ran is on its way.
-STALL_SECONDS = (18.0, 24.0)
+# A lease, two looks of beat, and a while in the queue: then the next attempt of what it ran has begun.
+STALL_SECONDS = 26.0
+# What begins sooner after the stall follows another fault.
+LEASE_SECONDS = 12.0
 # How a backend of the database names itself in the process table, after the role and the database.
 BACKEND = "postgres: maestro"
 
@@ -62,13 +65,20 @@ class Pauses:
             self._timers[process] = timer
         timer.start()
 
+    def resume(self, processes: Sequence[psutil.Process]) -> None:
+        """Let some of them go on now."""
+        for process in processes:
+            with self._lock:
+                timer = self._timers.get(process)
+            if timer is not None:
+                timer.cancel()
+                self._resume(process)
+
     def resume_all(self) -> None:
         """Let all of them go on now."""
         with self._lock:
-            waiting = list(self._timers.items())
-        for process, timer in waiting:
-            timer.cancel()
-            self._resume(process)
+            waiting = list(self._timers)
+        self.resume(waiting)
 
     def _resume(self, process: psutil.Process) -> None:
         with self._lock:
@@ -206,9 +216,26 @@ def _pause(ground: Ground, chance: random.Random) -> Blow | None:
 
 def _stall_worker(ground: Ground, chance: random.Random) -> Blow | None:
     """Let a worker stand still with what it runs until that was taken back, and has begun elsewhere."""
-    seconds = round(chance.uniform(*STALL_SECONDS), 1)
     found = _workers_with_children(ground.stack)
-    return _suspend(ground, "worker and its children", chance.choice(found), seconds) if found else None
+    if not found:
+        return None
+    processes = chance.choice(found)
+    blow = _suspend(ground, "worker and its children", processes, STALL_SECONDS)
+    threading.Thread(target=_resume_beside_successor, args=(ground, processes, time.time()), daemon=True).start()
+    return blow
+
+
+def _resume_beside_successor(ground: Ground, processes: list[psutil.Process], stalled_at: float) -> None:
+    """Let a worker go on as soon as something it ran runs elsewhere too: its result must change nothing."""
+    file = ground.stack.effects_file
+    ran = {(effect.run_id, effect.task_key) for effect in effects.read(file) if effect.ended_at is None}
+    time.sleep(LEASE_SECONDS)
+    while time.time() < stalled_at + STALL_SECONDS:
+        begun = [effect for effect in effects.read(file) if effect.begun_at > stalled_at + LEASE_SECONDS]
+        if any((effect.run_id, effect.task_key) in ran and effect.ended_at is None for effect in begun):
+            ground.pauses.resume(processes)
+            return
+        time.sleep(0.05)
 
 
 def _suspend(ground: Ground, name: str, processes: list[psutil.Process], seconds: float) -> Blow:

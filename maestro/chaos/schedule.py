@@ -38,8 +38,8 @@ REST_SECONDS = {
     FaultKind.DUPLICATE: 0.3,
     FaultKind.REORDER: 0.3,
     FaultKind.PAUSE: 3.0,
-    # It lasts longer: not all workers at a time.
-    FaultKind.STALL_WORKER: 15.0,
+    # As long as it may last.
+    FaultKind.STALL_WORKER: 27.0,
 }
 
 
