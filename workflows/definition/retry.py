@@ -36,7 +36,9 @@ class RetrySpec(BaseModel):
         description="How often the task is tried in all. Attempts lost with a worker do not count.",
     )
     delay: Delay = Field(default=1.0, description="Time before the second attempt, such as `500ms` or `2s`.")
-    backoff: float = Field(default=2.0, ge=1, le=100, description="Factor by which each further delay is longer.")
+    backoff: float = Field(
+        default=2.0, ge=1, le=100, strict=True, description="Factor by which each further delay is longer."
+    )
     max_delay: Delay = Field(default=300.0, description="The longest delay, however many attempts there were.")
     jitter: bool = Field(
         default=True,
@@ -51,11 +53,8 @@ class RetrySpec(BaseModel):
         default=None,
         min_length=1,
         description="Error codes that are tried again; all others are not. Without it, all are.",
-        json_schema_extra={"uniqueItems": True},
     )
-    not_on: tuple[ErrorCode, ...] = Field(
-        default=(), description="Error codes that are not tried again.", json_schema_extra={"uniqueItems": True}
-    )
+    not_on: tuple[ErrorCode, ...] = Field(default=(), description="Error codes that are not tried again.")
 
     def tries_again_on(self, error_code: str) -> bool:
         """Tell whether an attempt that failed with this code is followed by another."""

@@ -42,6 +42,10 @@ def test_schema_is_a_json_schema_that_stands_alone():
         MINIMAL | {"schema_version": 1.0, "description": None, "inputs": {}, "outputs": {"x": [None, {}]}},
         MINIMAL | {"inputs": {"day": {"type": ["string", "null"], "format": "date", "default": None, "enum": [None]}}},
         MINIMAL | {"tasks": {"a": {"uses": "noop", "with": {}, "needs": [], "if": None, "description": None}}},
+        MINIMAL | {"timeout": 90, "defaults": {"timeout": {"attempt": None, "grace": 0, "queue": "5m"}, "retry": {}}},
+        MINIMAL
+        | {"tasks": {"a": {"uses": "noop", "timeout": "20s", "retry": {"on": ["a", "a"], "not_on": ["b", "b"]}}}},
+        MINIMAL | {"tasks": {"a": {"uses": "noop", "timeout": None, "retry": {"backoff": 1, "within": None}}}},
     ],
 )
 def test_document_that_is_valid_is_accepted(value):
@@ -67,6 +71,8 @@ def test_options_that_are_valid_are_accepted(kind, options):
         {"tasks": {"if": {"uses": "noop"}}},
         {"tasks": {"a": {"uses": "http"}}},
         {"tasks": {"a": {"uses": "noop", "retry": 1}}},
+        {"tasks": {"a": {"uses": "noop", "retry": {"backoff": "2"}}}},
+        {"tasks": {"a": {"uses": "noop", "timeout": True}}},
         {"tasks": {"a": {"uses": "noop", "needs": ["b", "b"]}}},
         {"tasks": {"a": {"uses": "noop", "run_if": "alldone"}}},
         {"tasks": {"a": {"uses": "noop", "with": {"x": 1}}}},
