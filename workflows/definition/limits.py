@@ -29,11 +29,11 @@ class TaskTimeout(BaseModel):
         description="How long an attempt that was told to stop may take to clean up before it is killed.",
     )
     queue: Limit | None = Field(
-        default=None, description="Time for which each attempt may wait, ready to run, for a worker."
+        default=None, description="Time for which the task may wait, ready to run, until its first attempt begins."
     )
     total: Limit | None = Field(
         default=None,
-        description="Time for the whole task, over all attempts, waits and delays, from when it is first ready.",
+        description="Time for the whole task, over all attempts, waits and delays, from when its first attempt begins.",
     )
 
 
