@@ -7,18 +7,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from maestro.sdk.errors import DefinitionError, check_name
 from maestro.sdk.references import Reference, as_template, text_of
 from workflows.definition.expressions import compile_right_parts
+from workflows.definition.limits import Limit
 from workflows.definition.model_problems import read_errors
 from workflows.definition.problems import Problem, suggestion
-from workflows.definition.retry import RetrySpec
-from workflows.definition.spec import OnWorkerLost, RunIf
+from workflows.definition.spec import OnWorkerLost, RunIf, TaskDefaults
 from workflows.definition.values import JsonValue
+
+Timeout: TypeAlias = str | float | Mapping[str, str | float]
+"""How long each attempt may take (`"20s"`, or seconds), or several limits by the names that a definition has."""
+
+
+class _RunTimeout(BaseModel):
+    timeout: Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,8 @@ class Settings:
     """What happens when its worker is lost."""
     retry: Mapping[str, JsonValue] | None = None
     """How often and when it is tried again."""
+    timeout: JsonValue = None
+    """How long it may take."""
     description: str | None = None
     """What it is for."""
 
@@ -49,6 +58,7 @@ def make_settings(
     if_: Reference | str | None = None,
     on_worker_lost: str | None = None,
     retry: Mapping[str, JsonValue] | None = None,
+    timeout: Timeout | None = None,
     description: str | None = None,
 ) -> Settings:
     """Check the keywords that every task takes. Raises DefinitionError."""
@@ -65,6 +75,7 @@ def make_settings(
         run_if=run_if,
         condition=if_,
         retry=check_retry(retry),
+        timeout=check_timeout(timeout),
         on_worker_lost=on_worker_lost,
         description=description,
     )
@@ -74,12 +85,25 @@ def check_retry(given: Mapping[str, JsonValue] | None) -> dict[str, JsonValue] |
     """Return `retry=` as a definition has it. Raises DefinitionError."""
     if given is None:
         return None
-    try:
-        RetrySpec.model_validate(given)
-    except ValidationError as error:
-        first = next(read_errors(error, dict(given))).problem
-        raise DefinitionError(f"retry={given!r}: {first.pointer}: {first.message}") from error
+    _check("retry", given, TaskDefaults, "retry")
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+
+
+def check_timeout(given: Timeout | None, *, name: str = "timeout") -> JsonValue:
+    """Return how long tasks may take as a definition has it, given by this keyword. Raises DefinitionError."""
+    if given is None:
+        return None
+    _check(name, given, TaskDefaults, "timeout")
+    return dict(given) if isinstance(given, Mapping) else given
+
+
+def check_run_timeout(given: str | float | None) -> JsonValue:
+    """Return how long a run may take as a definition has it. Raises DefinitionError."""
+    if isinstance(given, Mapping):
+        raise DefinitionError(f"timeout={given!r}: is how long a run may take; limits of tasks are its task_timeout")
+    if given is not None:
+        _check("timeout", given, _RunTimeout, "timeout")
+    return given
 
 
 class Building:
@@ -113,6 +137,8 @@ class Building:
         task |= {name: str(value) for name, value in more.items() if value is not None}
         if settings.retry is not None:
             task["retry"] = settings.retry
+        if settings.timeout is not None:
+            task["timeout"] = settings.timeout
         self.tasks[key] = task
         return Reference(f"tasks.{key}.output")
 
@@ -153,6 +179,17 @@ def building() -> Iterator[Building]:
         yield fresh
     finally:
         _current.reset(token)
+
+
+def _check(keyword: str, given: object, model: type[BaseModel], field: str) -> None:
+    """Check a keyword's value as the model does its field. Raises DefinitionError."""
+    value: JsonValue = {field: dict(given) if isinstance(given, Mapping) else given}
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        first = next(read_errors(error, value)).problem
+        where = "".join(f"{part}: " for part in first.path[1:])
+        raise DefinitionError(f"{keyword}={given!r}: {where}{first.message}") from error
 
 
 def _check_choice(name: str, value: str | None, choices: type[StrEnum]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar, cast
 
 from maestro.core.user_code.typed_function import InvalidArguments, TypedFunction, UnusableSignature
-from maestro.sdk.building import Building, Settings, current_building, make_settings
+from maestro.sdk.building import Building, Settings, Timeout, current_building, make_settings
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.references import Reference, as_template
 from workflows.definition.expressions import has_expression
@@ -40,12 +40,14 @@ class Task(TypedFunction[Parameters, Returned]):
         if_: object = None,
         on_worker_lost: str | None = None,
         retry: Mapping[str, JsonValue] | None = None,
+        timeout: Timeout | None = None,
         description: str | None = None,
     ) -> Task[Parameters, Returned]:
         """Return the same task with more said about it: `report.set(after=[loaded], if_=rows.count > 0)(rows)`.
 
         `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs, `retry`
-        how often and when it is tried again, with the keys a definition has (`{"max_attempts": 5, "delay": "2s"}`), and
+        how often and when it is tried again, with the keys a definition has (`{"max_attempts": 5, "delay": "2s"}`),
+        `timeout` how long it may take (`"20s"` for each attempt, or `{"attempt": "20s", "total": "5m"}`), and
         `on_worker_lost="fail"` that it must not run twice.
         """
         changed = Task(self.function)
@@ -56,6 +58,7 @@ class Task(TypedFunction[Parameters, Returned]):
             if_=cast("Reference | str | None", if_),
             on_worker_lost=on_worker_lost,
             retry=retry,
+            timeout=timeout,
             description=description,
         )
         return changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from maestro.sdk.building import make_settings, require_building
+from maestro.sdk.building import Timeout, make_settings, require_building
 from maestro.sdk.errors import DefinitionError
 
 
@@ -19,6 +19,7 @@ def uses(
     if_: Any = None,
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
+    timeout: Timeout | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task of any kind, with its options as a definition has them under `with:`; return its output's reference.
@@ -32,6 +33,7 @@ def uses(
         run_if=run_if,
         if_=if_,
         retry=retry,
+        timeout=timeout,
         on_worker_lost=on_worker_lost,
         description=description,
     )
@@ -52,6 +54,7 @@ def shell(
     if_: Any = None,
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
+    timeout: Timeout | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task that runs a command with `/bin/sh`. Pass values by `env` and quote them: `"$NAME"`."""
@@ -65,6 +68,7 @@ def shell(
         run_if=run_if,
         if_=if_,
         retry=retry,
+        timeout=timeout,
         on_worker_lost=on_worker_lost,
         description=description,
     )

@@ -80,7 +80,8 @@ def run_locally(
 ) -> LocalRun:
     """Run a workflow in this process: the tasks one after the other, joins and conditions as on the platform.
 
-    Python tasks are called, and called again as their `retry` says, but at once. `outputs` replaces tasks by their
+    Python tasks are called, and called again as their `retry` says, but at once. Nothing is limited in time, whatever
+    `timeout` says. `outputs` replaces tasks by their
     keys: by a value, by an exception to raise, or by a function to call, with the arguments of a Python task or the
     options of another kind as keywords. Tasks of other kinds must be replaced. Raises DefinitionError, and
     InputsInvalid as the server would refuse the inputs.

@@ -7,7 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, overload
 
-from maestro.sdk.building import Building, building, check_retry, current_building
+from maestro.sdk.building import (
+    Building,
+    Timeout,
+    building,
+    check_retry,
+    check_run_timeout,
+    check_timeout,
+    current_building,
+)
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.inputs import input_schemas
 from maestro.sdk.references import Reference, as_template
@@ -28,6 +36,8 @@ class Workflow:
         name: str,
         description: str | None,
         retry: Mapping[str, JsonValue] | None = None,
+        timeout: str | float | None = None,
+        task_timeout: Timeout | None = None,
     ) -> None:
         self.function = function
         """The function that draws the graph."""
@@ -37,6 +47,10 @@ class Workflow:
         """What it is for."""
         self.retry = check_retry(retry)
         """How often and when its tasks are tried again that do not say otherwise."""
+        self.timeout = check_run_timeout(timeout)
+        """How long a run may take."""
+        self.task_timeout = check_timeout(task_timeout, name="task_timeout")
+        """How long its tasks may take that do not say otherwise."""
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a workflow is run by Maestro, or in a test by `run_locally`."""
@@ -59,10 +73,12 @@ class Workflow:
             returned = self.function(**{name: Reference(f"inputs.{name}") for name in inputs})
         if not made.tasks:
             raise DefinitionError(f"workflow {self.name!r} has no tasks: its function calls none")
+        defaults = {"retry": self.retry, "timeout": self.task_timeout}
         parts: dict[str, JsonValue] = {
             "description": self.description,
             "inputs": inputs,
-            "defaults": {} if self.retry is None else {"retry": self.retry},
+            "timeout": self.timeout,
+            "defaults": {key: value for key, value in defaults.items() if value is not None},
             "tasks": made.tasks,
             "outputs": _outputs(returned),
         }
@@ -82,12 +98,19 @@ def workflow(
     name: str | None = None,
     description: str | None = None,
     retry: Mapping[str, JsonValue] | None = None,
+    timeout: str | float | None = None,
+    task_timeout: Timeout | None = None,
 ) -> Workflow: ...
 
 
 @overload
 def workflow(
-    *, name: str | None = None, description: str | None = None, retry: Mapping[str, JsonValue] | None = None
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    retry: Mapping[str, JsonValue] | None = None,
+    timeout: str | float | None = None,
+    task_timeout: Timeout | None = None,
 ) -> Callable[[Callable[..., object]], Workflow]: ...
 
 
@@ -97,12 +120,15 @@ def workflow(
     name: str | None = None,
     description: str | None = None,
     retry: Mapping[str, JsonValue] | None = None,
+    timeout: str | float | None = None,
+    task_timeout: Timeout | None = None,
 ) -> Workflow | Callable[[Callable[..., object]], Workflow]:
     """Make a function a workflow: its parameters are the inputs, each call of a task is a task, what it returns is the
     output (a dict: one output for each key; anything else: the output `result`).
 
     The name is by default the function's with `-` for `_`; the description is the first paragraph of its docstring.
-    `retry` is that of every task which does not say otherwise, with the keys a definition has.
+    `retry` and `task_timeout` are `retry` and `timeout` of every task which does not say otherwise, with the keys a
+    definition has; `timeout` is how long a run may take.
     """
 
     def decorate(function: Callable[..., object]) -> Workflow:
@@ -111,6 +137,8 @@ def workflow(
             name=function.__name__.replace("_", "-") if name is None else name,
             description=_first_paragraph(function) if description is None else description,
             retry=retry,
+            timeout=timeout,
+            task_timeout=task_timeout,
         )
 
     return decorate if function is None else decorate(function)

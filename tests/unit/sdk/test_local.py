@@ -1,6 +1,7 @@
 # ruff: noqa: PLW0108 - what a lambda calls here must not be called before its workflow is drawn
 import datetime
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -246,3 +247,9 @@ def test_failed_task_is_tried_again_as_its_retry_says(retry, raised, attempts, e
     ran = run(lambda: uses("http", key="a", retry=retry), {"a": failing_until(3, raised)})
 
     assert (ran.tasks["a"].attempts, ran.tasks["a"].status) == (attempts, ended)
+
+
+def test_no_time_limit_holds_in_a_local_run():
+    ran = run(lambda: uses("http", key="a", timeout="1ms"), {"a": lambda: time.sleep(0.01)})
+
+    assert ran.tasks["a"].status == "succeeded"

@@ -96,6 +96,29 @@ def test_retries_are_written_as_in_yaml():
     assert drawn["tasks"]["shell"]["retry"] == {"max_attempts": 1}
 
 
+def test_time_limits_are_written_as_in_yaml():
+    @workflow(timeout="30m", task_timeout="20s")
+    def flow():
+        samples.clean_up.set(timeout=0.5)()
+        shell("true", timeout={"attempt": "1m", "total": 90})
+
+    drawn = flow.definition()
+
+    assert drawn["timeout"] == "30m"
+    assert drawn["defaults"] == {"timeout": "20s"}
+    assert drawn["tasks"]["clean_up"]["timeout"] == 0.5
+    assert drawn["tasks"]["shell"]["timeout"] == {"attempt": "1m", "total": 90}
+
+
+def test_wrong_time_limits_of_a_workflow_are_refused():
+    with pytest.raises(DefinitionError, match="timeout='soon': should be a duration"):
+        workflow(timeout="soon")(samples.clean_up.function)
+    with pytest.raises(DefinitionError, match=r"timeout={'total': 5}: .* its task_timeout"):
+        workflow(timeout={"total": 5})(samples.clean_up.function)
+    with pytest.raises(DefinitionError, match=r"task_timeout={'totle': 5}: totle: "):
+        workflow(task_timeout={"totle": 5})(samples.clean_up.function)
+
+
 def test_task_is_the_function_outside_of_a_workflow():
     table = samples.read("as given", limit=2)
 
@@ -125,6 +148,8 @@ def test_value_that_cannot_be_stored_is_refused_with_its_path():
             lambda: samples.clean_up.set(retry={"max_attempts": 0})(),
             r"retry={'max_attempts': 0}: max_attempts: must be at least 1",
         ),
+        (lambda: samples.clean_up.set(timeout="0s")(), "timeout='0s': must be greater than 0"),
+        (lambda: shell("true", timeout={"grace": "2h"}), "timeout={'grace': '2h'}: grace: must be at most 3600"),
         (lambda: samples.clean_up.set(if_=3 > 2)(), "if_ is a comparison of references"),
         (lambda: samples.clean_up.set(after="clean_up")(), "after= takes what calls of tasks returned"),
         (
