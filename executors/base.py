@@ -54,6 +54,8 @@ class TimeLimit:
     """From its beginning on."""
     seconds_left: float
     """From now on."""
+    grace_seconds: float
+    """How long it may take to stop when it is told to."""
 
 
 def timed_out(seconds: float) -> TaskError:
@@ -151,6 +153,9 @@ class TaskContext(Protocol):
 
     def seconds_left(self) -> float:
         """Return how long the attempt may still take: infinite without a limit, negative when its time is over."""
+
+    def grace_seconds(self) -> float:
+        """Return how long the attempt may take to stop when it is told to: what does not until then is killed."""
 
     def workspace(self) -> Workspace:
         """Return the attempt's workspace, made at the first call: a kind that needs none pays nothing."""

@@ -104,6 +104,7 @@ class ShellExecutor:
                 directory=directory,
                 receive=receiver.receive,
                 is_cancelled=context.is_cancelled,
+                grace_seconds=context.grace_seconds(),
             )
         except OSError as error:
             if error.errno != errno.E2BIG:

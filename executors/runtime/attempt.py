@@ -30,6 +30,8 @@ from executors.runtime.attempt_log import AttemptLog, WriteLines
 from executors.runtime.options import InvalidOptions, parse_options
 from executors.runtime.output import InvalidOutput, normalize_output
 
+GRACE_SECONDS = 5.0
+"""How long an attempt without a time limit may take to stop."""
 MESSAGE_LIMIT = 4_000
 """Characters of the longest error message."""
 
@@ -118,9 +120,13 @@ class _Deadline:
     def __init__(self, limit: TimeLimit | None) -> None:
         self._allowed_seconds = math.inf if limit is None else limit.allowed_seconds
         self._ends_at = math.inf if limit is None else time.monotonic() + limit.seconds_left
+        self._grace_seconds = GRACE_SECONDS if limit is None else limit.grace_seconds
 
     def seconds_left(self) -> float:
         return self._ends_at - time.monotonic()
+
+    def grace_seconds(self) -> float:
+        return self._grace_seconds
 
     def timed_out(self) -> TaskResult:
         return TaskResult(error=timed_out(self._allowed_seconds))
@@ -138,6 +144,7 @@ class _AttemptContext:
         self._workspace: Workspace | None = None
         self.write_line = log.write_line
         self.seconds_left = deadline.seconds_left
+        self.grace_seconds = deadline.grace_seconds
 
     def is_cancelled(self) -> bool:
         return self.seconds_left() <= 0 or self._is_cancelled()

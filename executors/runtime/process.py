@@ -15,8 +15,6 @@ from pathlib import Path
 from executors.runtime.pipes import OutputPipes
 
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 5.0
-"""How long a cancelled process has between SIGTERM and SIGKILL."""
 LINGER_SECONDS = 1.0
 """How long output is still read after the process ended while another one holds its pipes."""
 
@@ -38,13 +36,13 @@ def run_process(
     directory: Path,
     receive: Callable[[str, bytes], None],
     is_cancelled: Callable[[], bool],
-    grace_seconds: float = GRACE_SECONDS,
+    grace_seconds: float,
 ) -> ProcessExit:
     """Run a program until it ends and hand its output to `receive` as `stdout` or `stderr` and bytes, in order.
 
-    It reads nothing from stdin, sees `environment` and nothing else, and leads a process group of its own. What is
-    left of the group when it ends is killed; a process that left the group is not waited for. Raises OSError when the
-    program cannot be started.
+    Once cancelled it gets SIGTERM, and SIGKILL `grace_seconds` later. It reads nothing from stdin, sees `environment`
+    and nothing else, and leads a process group of its own. What is left of the group when it ends is killed; a process
+    that left the group is not waited for. Raises OSError when the program cannot be started.
     """
     with contextlib.closing(OutputPipes()) as pipes:
         stdout, stderr = pipes.writers

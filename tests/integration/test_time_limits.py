@@ -1,6 +1,7 @@
 """What takes longer than it may: who ends it, how, and what follows."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
@@ -200,14 +201,14 @@ def test_run_that_takes_too_long_has_failed_when_what_runs_has_stopped(actor, co
     assert ended.error_message.startswith("The run took longer than the ")
 
 
-def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker, beat):
+def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker, beat, tmp_path):
     strict = {"timeout": {"attempt": "500ms", "grace": "1s"}}
     run = start_run(
         actor,
         {
             "cleans_up": calling("clean_up", **strict),
             "stubborn": calling("go_on", **strict),
-            "shell": {"uses": "shell", "with": {"command": "trap '' TERM; sleep 60"}, **strict},
+            "shell": {"uses": "shell", "with": {"command": f"trap '' TERM; echo $$ > {tmp_path}/pid; sleep 60"}, **strict},
             "after": {"needs": ["cleans_up", "stubborn", "shell"], "run_if": "all_done"},
         },
     )
@@ -220,6 +221,7 @@ def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker,
     assert row(run, "stubborn").platform_failures == 0
     assert not TaskAttempt.objects.filter(task_execution__run=run).exists()
     assert row(run, "stubborn").finished_at - row(run, "stubborn").started_at < timedelta(seconds=15)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
 def test_result_of_an_attempt_that_was_ended_and_is_tried_again_is_late(actor, connection, sent):

@@ -56,6 +56,7 @@ def finishing(outcome):
             finished_at=None,
             seconds_allowed=None,
             seconds_left=None,
+            grace_seconds=None,
             run_id=run.id,
             organization_id=run.organization_id,
             workflow_version_id=run.workflow_version_id,

@@ -56,6 +56,7 @@ _COLUMNS = """
     c.id, c.status, c.attempt, c.tries, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
     c.started_at, c.finished_at, extract(epoch FROM c.expires_at - c.started_at)::float AS seconds_allowed,
     extract(epoch FROM c.expires_at - clock_timestamp())::float AS seconds_left,
+    extract(epoch FROM c.grace)::float AS grace_seconds,
     r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at,
     clock_timestamp() AS clock
 """
@@ -102,6 +103,8 @@ class Claim:
     """How long the attempt may take; None for as long as it does."""
     seconds_left: float | None
     """How much of that was left when the claim was read."""
+    grace_seconds: float | None
+    """How long the attempt may take to stop; None when the task has no time limit."""
     run_id: UUID
     """The run."""
     organization_id: UUID

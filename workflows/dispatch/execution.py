@@ -164,9 +164,13 @@ def _run(claimed: Claim) -> Outcome:
 
 
 def _time_limit(claimed: Claim) -> TimeLimit | None:
-    if claimed.seconds_allowed is None or claimed.seconds_left is None:
+    if claimed.seconds_allowed is None or claimed.seconds_left is None or claimed.grace_seconds is None:
         return None
-    return TimeLimit(allowed_seconds=claimed.seconds_allowed, seconds_left=claimed.seconds_left)
+    return TimeLimit(
+        allowed_seconds=claimed.seconds_allowed,
+        seconds_left=claimed.seconds_left,
+        grace_seconds=claimed.grace_seconds,
+    )
 
 
 def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: CeleryCall) -> Outcome:

@@ -27,7 +27,9 @@ from workflows.runs.statuses import Reason
 logger = logging.getLogger(__name__)
 
 MAX_PER_LOOK = 200
-# For so long after its grace an attempt is left to its worker, which can also end its process.
+# For so long after its grace an attempt is left to the process that runs it, which also ends what it has started…
+PROCESS_SLACK = datetime.timedelta(seconds=1)
+# …and for so long to its worker, which can also end that process.
 SLACK = datetime.timedelta(seconds=5)
 # Of an attempt that has a limit only by that of its task.
 DEFAULT_GRACE = datetime.timedelta(seconds=10)
@@ -99,7 +101,7 @@ def end_overdue(connection: sql.Connection) -> int:
 def end_overdue_of_worker(connection: sql.Connection, worker_id: UUID) -> list[str]:
     """End the attempts of a worker that have not stopped within their grace; return the messages they were made for."""
     ended: list[str] = []
-    _end_attempts(connection, _OVERDUE_OF_WORKER, {"slack": datetime.timedelta(0), "worker_id": worker_id}, ended)
+    _end_attempts(connection, _OVERDUE_OF_WORKER, {"slack": PROCESS_SLACK, "worker_id": worker_id}, ended)
     return ended
 
 

@@ -19,7 +19,9 @@ class FakeContext:
         directory: Path | None = None,
         is_cancelled: Callable[[], bool] = lambda: False,
         seconds_left: float = math.inf,
+        grace_seconds: float = 5.0,
     ) -> None:
+        self._grace_seconds = grace_seconds
         self._ends_at = time.monotonic() + seconds_left
         self.lines: list[tuple[str, str, str]] = []
         self.is_cancelled = is_cancelled
@@ -30,6 +32,9 @@ class FakeContext:
 
     def seconds_left(self) -> float:
         return self._ends_at - time.monotonic()
+
+    def grace_seconds(self) -> float:
+        return self._grace_seconds
 
     def workspace(self) -> Workspace:
         assert self._directory is not None, "this test gives no directory"

@@ -92,6 +92,7 @@ def test_pipes_leave_no_descriptor_behind(tmp_path):
             directory=tmp_path,
             receive=lambda stream, chunk: None,
             is_cancelled=lambda: False,
+            grace_seconds=5.0,
         )
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
@@ -168,6 +169,7 @@ def test_process_is_killed_when_the_reader_fails(tmp_path):
             directory=tmp_path,
             receive=receive,
             is_cancelled=lambda: False,
+            grace_seconds=5.0,
         )
 
     assert not is_alive(pids[0])
@@ -181,4 +183,5 @@ def test_program_that_is_not_there_raises(tmp_path):
             directory=tmp_path,
             receive=lambda stream, chunk: None,
             is_cancelled=lambda: False,
+            grace_seconds=5.0,
         )
