@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models import F
 from django.db.models.functions import Now
 
 from tests.builders import start_run, statuses, wait_for_end
@@ -201,6 +202,31 @@ def test_run_that_takes_too_long_has_failed_when_what_runs_has_stopped(actor, co
     assert ended.error_message.startswith("The run took longer than the ")
 
 
+def test_run_whose_time_is_over_does_not_wait_for_an_attempt_that_does_not_stop(actor, connection, sent):
+    run = start_run(actor, {"a": ""}, timeout="30s")
+    take(connection, run, "a")
+    WorkflowRun.objects.filter(id=run.id).update(expires_at=LONG_AGO)
+    time_limits.end_overdue(connection)
+    assert statuses(run.id) == {"a": "running"}
+    grace_is_over = F("expires_at") - timedelta(seconds=16)
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=grace_is_over)
+
+    time_limits.end_overdue(connection)
+
+    assert statuses(run.id) == {"a": "cancelled"}
+    ended = WorkflowRun.objects.get(id=run.id)
+    assert (ended.status, ended.reason) == ("failed", "timed_out")
+
+
+def test_attempt_of_a_cancelled_run_has_no_other_limit_than_its_own(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    take(connection, run, "a")
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert row(run, "a").expires_at is None
+
+
 def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker, beat, tmp_path):
     strict = {"timeout": {"attempt": "500ms", "grace": "1s"}}
     run = start_run(
@@ -208,7 +234,11 @@ def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker,
         {
             "cleans_up": calling("clean_up", **strict),
             "stubborn": calling("go_on", **strict),
-            "shell": {"uses": "shell", "with": {"command": f"trap '' TERM; echo $$ > {tmp_path}/pid; sleep 60"}, **strict},
+            "shell": {
+                "uses": "shell",
+                "with": {"command": f"trap '' TERM; echo $$ > {tmp_path}/pid; sleep 60"},
+                **strict,
+            },
             "after": {"needs": ["cleans_up", "stubborn", "shell"], "run_if": "all_done"},
         },
     )

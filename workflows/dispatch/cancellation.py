@@ -15,8 +15,9 @@ from workflows.runs.statuses import Reason, RunStatus
 _LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # Who came first says why.
 _HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
-# Running rows only learn of it: whoever runs them ends them as cancelled. Waiting for a row another transaction holds
-# may show new rows to cancel, so the statement is repeated until it changes nothing.
+# Running rows only learn of it: whoever runs them ends them as cancelled. When the run's time is over, so is theirs:
+# those that do not stop are killed after their grace. Waiting for a row another transaction holds may show new rows to
+# cancel, so the statement is repeated until it changes nothing.
 _CANCEL_TASKS = """
 WITH locked AS (
     SELECT id FROM task_executions
@@ -30,7 +31,8 @@ SET hold = 2,
     status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
     reason = CASE WHEN status = 'waiting' AND reason <> 'celery' THEN '' ELSE reason END,
     finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
-    wake_at = NULL
+    wake_at = NULL,
+    expires_at = CASE WHEN %(reason)s = 'timed_out' THEN least(expires_at, clock_timestamp()) ELSE expires_at END
 FROM locked
 WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
 """

@@ -31,7 +31,7 @@ MAX_PER_LOOK = 200
 PROCESS_SLACK = datetime.timedelta(seconds=1)
 # …and for so long to its worker, which can also end that process.
 SLACK = datetime.timedelta(seconds=5)
-# Of an attempt that has a limit only by that of its task.
+# Of an attempt that has a limit only by that of its run.
 DEFAULT_GRACE = datetime.timedelta(seconds=10)
 
 _OVERDUE = """
