@@ -1,6 +1,7 @@
 """Code that is interrupted when its time is over."""
 
 import asyncio
+import datetime
 import math
 import signal
 import threading
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+from executors.runtime.attempt_log import AttemptLog
 from executors.runtime.interrupt import interrupted_after
 from maestro.core.user_code.exceptions import TimeLimitReached
 
@@ -34,6 +36,27 @@ def test_async_code_is_cancelled_and_may_clean_up():
         asyncio.run(work())
 
     assert cleaned == [True]
+
+
+def test_platform_does_what_the_code_asked_it_for_before_the_code_is_interrupted():
+    written = []
+
+    def slow_clock():
+        time.sleep(0.3)
+        written.append(True)
+        return datetime.datetime.now(datetime.UTC)
+
+    log = AttemptLog(lambda lines: None, now=slow_clock)
+
+    def work():
+        log.write_line("a line")
+        time.sleep(20)
+
+    with pytest.raises(TimeLimitReached), interrupted_after(0.1):
+        work()
+
+    assert written == [True]
+    log.close()
 
 
 @pytest.mark.parametrize("seconds", [60, math.inf])
