@@ -81,8 +81,27 @@ class PythonExecutor:
                 if _is_worker_stopping(error):
                     raise
                 _write_traceback(error, context)
-                is_over = isinstance(error, TimeLimitReached) and context.seconds_left() <= 0
-                return TaskResult(error=CANCELLED if is_over else _error_of(error))
+                has_stopped = context.seconds_left() <= 0 and _comes_from_interruption(error)
+                return TaskResult(error=CANCELLED if has_stopped else _error_of(error))
+
+
+def _comes_from_interruption(error: BaseException) -> bool:
+    """Tell whether the code failed because its time was over: by that exception, by one raised while it was handled, or
+    by a group that holds it. A `TaskFailed` is what the code itself says.
+    """
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        current = rest.pop()
+        if current is None or id(current) in seen or isinstance(current, TaskFailed):
+            continue
+        if isinstance(current, TimeLimitReached):
+            return True
+        seen.add(id(current))
+        rest += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            rest += current.exceptions
+    return False
 
 
 def _error_of(error: BaseException) -> TaskError:

@@ -5,11 +5,12 @@ import datetime
 import logging
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from subprocess import run  # noqa: F401 - a function of a module that is not allowed
 
 from maestro.core.user_code.current_task import current_task
-from maestro.core.user_code.exceptions import TaskFailed
+from maestro.core.user_code.exceptions import TaskFailed, TimeLimitReached
 from maestro.core.user_code.typed_function import TypedFunction
 
 logger = logging.getLogger("acme.flights")
@@ -23,6 +24,29 @@ class Aircraft:
 
 class HTTPTimeoutError(Exception):
     pass
+
+
+def fail_to_clean_up():
+    try:
+        time.sleep(60)
+    finally:
+        raise OSError("gone")
+
+
+async def wait_in_a_group():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(block())
+
+
+async def block():
+    time.sleep(60)
+
+
+def explain_itself():
+    try:
+        time.sleep(60)
+    except TimeLimitReached:
+        raise TaskFailed("half of it is done", code="half_done", retry=False) from None
 
 
 def add(left, right=1):

@@ -5,7 +5,7 @@ import types
 import pytest
 from pydantic import ValidationError
 
-from executors.base import TaskError, TaskResult
+from executors.base import CANCELLED, TaskError, TaskResult
 from executors.kinds import python
 from executors.kinds.python import PythonExecutor, PythonOptions
 from tests.unit.executors.context import RUN_ID, FakeContext, make_request
@@ -248,3 +248,17 @@ def test_module_that_cannot_be_imported_fails_with_its_own_error(context):
 def test_path_that_is_no_function_path_is_refused(function):
     with pytest.raises(ValueError, match=r"should be the path of a function: package\.module\.function"):
         PythonOptions.model_validate({"function": function})
+
+
+@pytest.mark.parametrize("function", ["fail_to_clean_up", "wait_in_a_group"])
+def test_code_that_fails_because_it_was_interrupted_has_stopped(function):
+    result = call(FakeContext(seconds_left=0.1), f"{SAMPLES}.{function}")
+
+    assert result == TaskResult(error=CANCELLED)
+
+
+def test_code_that_was_interrupted_may_say_itself_why_it_failed():
+    result = call(FakeContext(seconds_left=0.1), f"{SAMPLES}.explain_itself")
+
+    assert result.error is not None
+    assert (result.error.code, result.error.is_retryable) == ("half_done", False)
