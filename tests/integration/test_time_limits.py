@@ -65,6 +65,7 @@ def test_attempt_that_timed_out_is_tried_again(actor, sent):
     execute(run)
 
     assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+    assert row(run, "a").expires_at is None
 
 
 def test_no_attempt_begins_after_the_time_for_the_whole_task(actor, sent):

@@ -37,7 +37,8 @@ WITH retried AS (
         output = NULL,
         error_code = %(error_code)s,
         error_message = %(error_message)s,
-        wake_at = clock_timestamp() + %(after)s
+        wake_at = clock_timestamp() + %(after)s,
+        expires_at = NULL
     WHERE {fence} AND t.hold < 2 AND t.tries + 1 < %(max_attempts)s
       AND (%(within)s::interval IS NULL OR clock_timestamp() + %(after)s <= t.first_started_at + %(within)s::interval)
       AND (t.total_limit IS NULL OR clock_timestamp() + %(after)s < t.first_started_at + t.total_limit)

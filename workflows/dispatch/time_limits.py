@@ -34,17 +34,18 @@ SLACK = datetime.timedelta(seconds=5)
 # Of an attempt that has a limit only by that of its run.
 DEFAULT_GRACE = datetime.timedelta(seconds=10)
 
+# The status is written into the statement: given as a parameter, a plan for all of its values could not use the index.
 _OVERDUE = """
 SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.claim_token,
        t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
 FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
-WHERE t.status = %(status)s AND t.expires_at < (SELECT clock_timestamp()) AND {due}
+WHERE t.status = '{status}' AND t.expires_at < (SELECT clock_timestamp()) AND {due}
 ORDER BY t.expires_at LIMIT %(limit)s
 """
 _IS_PAST_GRACE = "t.expires_at + coalesce(t.grace, %(grace)s) + %(slack)s < clock_timestamp()"
-_OVERDUE_ATTEMPTS = _OVERDUE.format(due=_IS_PAST_GRACE)
-_OVERDUE_OF_WORKER = _OVERDUE.format(due=f"{_IS_PAST_GRACE} AND t.claim_worker_id = %(worker_id)s")
-_OVERDUE_CALLS = _OVERDUE.format(due="t.reason = 'celery'")
+_OVERDUE_ATTEMPTS = _OVERDUE.format(status="running", due=_IS_PAST_GRACE)
+_OVERDUE_OF_WORKER = _OVERDUE.format(status="running", due=f"{_IS_PAST_GRACE} AND t.claim_worker_id = %(worker_id)s")
+_OVERDUE_CALLS = _OVERDUE.format(status="waiting", due="t.reason = 'celery'")
 # Guard, re-checked under the row lock: still waiting for its next attempt, in the queue or for its time.
 _END_WAITING = """
 WITH late AS (
@@ -62,12 +63,14 @@ FROM late WHERE c.id = late.id
 RETURNING c.run_id, c.organization_id, c.task_key
 """
 # A task inside a canvas is ready once its needs have ended, though its row says `pending`. Guard, re-checked under the
-# row lock: not begun, and the generation that was judged.
+# row lock: not begun, and the generation that was judged. The needs of a row that is younger than its limit are not
+# looked at: it cannot have been ready for longer.
 _END_QUEUED = f"""
 WITH late AS MATERIALIZED (
     SELECT t.id, t.generation
     FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
     WHERE t.status IN ('pending', 'queued') AND t.queue_limit IS NOT NULL AND t.first_started_at IS NULL AND t.hold = 0
+      AND t.created_at + t.queue_limit < (SELECT clock_timestamp())
       AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} = 'run'
       AND coalesce(n.last_finished_at, t.created_at) + t.queue_limit < clock_timestamp()
     LIMIT %(limit)s
@@ -108,7 +111,7 @@ def end_overdue_of_worker(connection: sql.Connection, worker_id: UUID) -> list[s
 def _end_attempts(
     connection: sql.Connection, statement: str, parameters: Mapping[str, Any], messages: list[str] | None = None
 ) -> int:
-    given = {"status": "running", "grace": DEFAULT_GRACE, "limit": MAX_PER_LOOK, **parameters}
+    given = {"grace": DEFAULT_GRACE, "limit": MAX_PER_LOOK, **parameters}
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(statement, given).fetchall()
     ended = 0
@@ -131,7 +134,7 @@ def _end_attempts(
 
 def _end_calls(connection: sql.Connection) -> int:
     with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_OVERDUE_CALLS, {"status": "waiting", "limit": MAX_PER_LOOK}).fetchall()
+        rows = cursor.execute(_OVERDUE_CALLS, {"limit": MAX_PER_LOOK}).fetchall()
     given_up = []
     for row in rows:
         names = ("run_id", "organization_id", "task_key", "map_index", "generation")
