@@ -60,7 +60,8 @@ class TimeLimit:
 
 def timed_out(seconds: float) -> TaskError:
     """Return the error of an attempt that took longer than the seconds it may."""
-    shown = f"{seconds:.2f}".rstrip("0").rstrip(".")
+    # An attempt may begin after the time of its whole task is over, before somebody ends the task.
+    shown = f"{max(seconds, 0):.2f}".rstrip("0").rstrip(".")
     return TaskError(code="timed_out", message=f"The attempt took longer than the {shown} s it may take.")
 
 

@@ -265,6 +265,8 @@ def test_shell_and_workspace_work_together(temporary_directory):
     assert [line.message for line in lines] == ["clean"]
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.3000012, "0.3"), (1800, "1800"), (90_061.25, "90061.25")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.3000012, "0.3"), (1800, "1800"), (90_061.25, "90061.25"), (-2.5, "0")]
+)
 def test_time_limit_is_told_in_seconds(seconds, shown):
     assert timed_out(seconds).message == f"The attempt took longer than the {shown} s it may take."
