@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -69,6 +70,8 @@ class PythonExecutor:
     def execute(self, request: TaskRequest[PythonOptions], context: TaskContext) -> TaskResult:
         """Find the function, call it with everything it prints and logs captured, and return its value."""
         options = request.options
+        # A process that its worker started while it handled an exception of its own is in that handler for ever.
+        handled = sys.exc_info()[1]
         with captured_output(context), current_task.running(_current_task(request, context)):
             try:
                 function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
@@ -80,6 +83,7 @@ class PythonExecutor:
             except BaseException as error:
                 if _is_worker_stopping(error):
                     raise
+                _detach(error, handled)
                 _write_traceback(error, context)
                 has_stopped = context.seconds_left() <= 0 and _comes_from_interruption(error)
                 return TaskResult(error=CANCELLED if has_stopped else _error_of(error))
@@ -167,6 +171,20 @@ def _is_worker_stopping(error: BaseException) -> bool:
     while innermost.tb_next is not None:
         innermost = innermost.tb_next
     return _package(innermost) in _WORKER_PACKAGES
+
+
+def _detach(error: BaseException, handled: BaseException | None) -> None:
+    """Cut an exception of user code, and those it comes from, off one that was being handled when it was called."""
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error] if handled is not None else []
+    while rest:
+        current = rest.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if current.__context__ is handled:
+            current.__context__ = None
+        rest += [current.__cause__, current.__context__]
 
 
 def _write_traceback(error: BaseException, context: TaskContext) -> None:

@@ -88,6 +88,20 @@ def test_exception_is_the_error_and_its_traceback_the_log(context):
     assert "executors/kinds/python.py" not in text
 
 
+def test_log_of_a_failure_tells_nothing_of_what_the_worker_was_in_the_midst_of(context):
+    # A worker starts processes while it handles the loss of its broker, and they go on from there.
+    try:
+        raise ConnectionError("the broker is away")
+    except ConnectionError:
+        call(context, f"{SAMPLES}.fail")
+        call(context, f"{SAMPLES}.fail_with_cause")
+
+    text = "".join(line for _, _, line in context.lines)
+    assert "no such day" in text
+    assert "inner" in text
+    assert "the broker is away" not in text
+
+
 def test_exception_class_becomes_the_code(context):
     error = call(context, f"{SAMPLES}.fail_with_cause").error
 
