@@ -1,5 +1,6 @@
 """What takes longer than it may: who ends it, how, and what follows."""
 
+from collections import OrderedDict
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from django.db.models.functions import Now
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, execute, sent_calls
 from tests.integration.schedules import SUCCEEDED, do, held_open, row, take
+from workflows.catalog import cache
 from workflows.dispatch import finish, late_writes, time_limits
-from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
+from workflows.models import TaskAttempt, TaskExecution, WorkflowRun, WorkflowVersion
 from workflows.runs import services as runs
 
 FUNCTIONS = "tests.integration.stubborn"
@@ -226,6 +228,18 @@ def test_attempt_of_a_cancelled_run_has_no_other_limit_than_its_own(actor, conne
     runs.cancel_run(actor=actor, run_id=run.id)
 
     assert row(run, "a").expires_at is None
+
+
+def test_version_that_was_planned_before_there_were_limits_still_starts(actor, connection, sent, monkeypatch):
+    version = start_run(actor, {"a": "", "b": "a"}).workflow_version
+    plan = version.plan | {"tasks": [planned[:5] for planned in version.plan["tasks"]]}
+    WorkflowVersion.objects.filter(id=version.id).update(plan=plan, plan_version=1)
+    monkeypatch.setattr(cache, "_versions", OrderedDict())
+
+    run = runs.start_run(actor=actor, reference=str(version.workflow_id), inputs={})
+    do(connection, run, "a")
+
+    assert statuses(run.id)["a"] == "succeeded"
 
 
 def test_code_gets_an_exception_and_one_that_ignores_it_is_killed(actor, worker, beat, tmp_path):
