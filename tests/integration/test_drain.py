@@ -142,7 +142,9 @@ def test_second_signal_hurries_also_a_worker_that_ends_itself_and_what_ignores_s
     waiting = [message for message in broker.lrange("maestro", 0, -1) if str(run.id).encode() in message]
     found = statuses(run.id)
     runs.cancel_run(actor=actor, run_id=run.id)
-    assert (code, len(waiting)) == (os.EX_SOFTWARE, 1)
+    assert code == os.EX_SOFTWARE
+    # A second one does nothing: a worker whose connection is gone already cannot know that the broker has the first.
+    assert 1 <= len(waiting) <= 2
     assert found == {"short": "succeeded", "deaf": "queued (worker_stopped)", "after": "pending"}
     assert row(run, "deaf").attempts.get().error_code == "worker_stopped"
 
