@@ -19,7 +19,8 @@ from kombu import Queue
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from tests.integration.graphs import RECOVERY_SECONDS, check_all, start_all
+from tests.integration.graphs import RECOVERY_SECONDS, check_all, start, start_all
+from tests.reference import ExpectedTask
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
 from workflows.dispatch.advance import version_of_run
@@ -159,15 +160,25 @@ def test_flushed_broker_costs_no_task(actor, broker, seed):
     check_all(started)
 
 
+def start_forks(actor):
+    """Start runs that are a chord, whose counter is in the broker for a while."""
+    branches = {f"b{number}": ExpectedTask(needs=("a",)) for number in range(8)}
+    fork = {"a": ExpectedTask(), **branches, "c": ExpectedTask(needs=tuple(branches))}
+    return {start(actor, fork): fork for _ in range(3)}
+
+
 @pytest.mark.parametrize("seed", [11])
 def test_evicted_keys_and_a_full_broker_cost_no_task(actor, broker, full_for_a_moment, seed):
     chance = random.Random(seed)
-    started = start_all(actor, seed)
+    started = start_all(actor, seed) | start_forks(actor)
 
     # Messages, deliveries, their index, counters of chords.
     wanted, evicted, rounds = {b"maestro", b"unacked", b"unacked_index", b"celery"}, set(), 0
     while rounds < 12 or (rounds < 300 and not wanted <= evicted):
         rounds += 1
+        if rounds % 30 == 0:
+            # The chords of those before may have been counted already.
+            started |= start_forks(actor)
         time.sleep(chance.uniform(0.02, 0.1))
         for key in broker.scan_iter():
             # Not what only events and control commands use.
