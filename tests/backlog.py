@@ -7,7 +7,7 @@ import uuid
 from celery import current_app
 
 from maestro.core.clock import format_time
-from tests.builders import start_run
+from tests.builders import COPY_RUNS, start_run
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
 from workflows.dispatch.advance import version_of_run
@@ -16,16 +16,9 @@ SLICE = 1000
 APART = datetime.timedelta(milliseconds=20)
 
 # At even distances, the oldest an hour ago.
-_COPY_RUNS = """
+_COPY_AS_BACKLOG = f"""
 WITH made AS (
-    INSERT INTO workflow_runs (
-        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status,
-        reason, hold, inputs, error_message, created_at, started_at
-    )
-    SELECT gen_random_uuid(), organization_id, environment_id, workflow_id, workflow_version_id, user_id,
-           trigger_type, status, reason, hold, inputs, error_message, created_at, started_at
-    FROM workflow_runs CROSS JOIN generate_series(1, %(count)s) WHERE id = %(template)s
-    RETURNING id
+    {COPY_RUNS}
 )
 INSERT INTO task_executions (
     run_id, organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries,
@@ -41,7 +34,7 @@ FROM made CROSS JOIN task_executions t WHERE t.run_id = %(template)s
 def make_rows(connection, actor, queue, count, apart=APART):
     """Make so many queued tasks, and nothing in the broker."""
     template = start_run(actor, {"a": ""}, name="backlog")
-    connection.execute(_COPY_RUNS, {"template": template.id, "queue": queue, "count": count, "apart": apart})
+    connection.execute(_COPY_AS_BACKLOG, {"template": template.id, "queue": queue, "count": count, "apart": apart})
     connection.execute("DELETE FROM task_executions WHERE run_id = %s", (template.id,))
     connection.execute("DELETE FROM workflow_runs WHERE id = %s", (template.id,))
     connection.execute("ANALYZE task_executions")

@@ -62,18 +62,22 @@ def make_waiting_runs(connection, actor: Actor, count: int) -> None:
     connection.execute("ANALYZE workflow_runs")
 
 
+# As many copies as wanted of a run that is there, without its tasks.
+COPY_RUNS = """
+    INSERT INTO workflow_runs (
+        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status,
+        reason, hold, inputs, error_message, created_at, started_at
+    )
+    SELECT gen_random_uuid(), organization_id, environment_id, workflow_id, workflow_version_id, user_id,
+           trigger_type, status, reason, hold, inputs, error_message, created_at, started_at
+    FROM workflow_runs CROSS JOIN generate_series(1, %(count)s) WHERE id = %(template)s
+    RETURNING id
+"""
 _COPY_AS_WAITING = (
     "UPDATE task_executions SET status = 'waiting', reason = 'signal' WHERE run_id = %(template)s AND task_key = 'a'",
-    """
+    f"""
     WITH made AS (
-        INSERT INTO workflow_runs (
-            id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status,
-            reason, hold, inputs, error_message, created_at, started_at
-        )
-        SELECT gen_random_uuid(), organization_id, environment_id, workflow_id, workflow_version_id, user_id,
-               trigger_type, status, reason, hold, inputs, error_message, created_at, started_at
-        FROM workflow_runs CROSS JOIN generate_series(1, %(count)s) WHERE id = %(template)s
-        RETURNING id
+        {COPY_RUNS}
     )
     INSERT INTO task_executions (
         run_id, organization_id, task_key, position, kind, needs, run_if, status, reason, attempt, tries,
