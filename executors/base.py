@@ -80,15 +80,30 @@ class CeleryCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Something outside that a task waits for, without a worker; who ends it is known by the reason."""
+
+    reason: str
+    """What it waits for: the reason of the task execution while it waits."""
+    seconds: float | None = None
+    """For how long at most; None for ever, or until `until`."""
+    until: datetime.datetime | None = None
+    """Until when at most."""
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What whoever ends it needs to know; kept with the task execution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """What an attempt came to: an output, or an error, or a call whose end will be the attempt's."""
+    """What an attempt came to: an output, or an error, or something whose end will be the attempt's."""
 
     output: JsonValue = None
     """The task's output; JSON values only."""
     error: TaskError | None = None
     """Set when the attempt failed."""
-    waits_for: CeleryCall | None = None
-    """Set when the attempt parks: the platform makes the call, and its result or error becomes the attempt's."""
+    waits_for: CeleryCall | Wait | None = None
+    """Set when the attempt parks: the platform makes the call, or waits, and what comes of it is what the attempt came
+    to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,7 @@ class TaskExecution(models.Model):
     error_code = models.TextField(blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     wake_at = models.DateTimeField(null=True)
+    waits_for = models.JSONField(null=True, help_text="What its latest wait is about; what there is depends on it.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     queued_at = models.DateTimeField(null=True)
     queue_limit = models.DurationField(null=True, help_text="How long it may be ready before its first attempt begins.")

@@ -12,7 +12,7 @@ from executors.kinds import registry
 
 _PAGE = """# Executor kinds
 
-Written by `make docs` from the modules in `executors/kinds/`. A task names one of these in `uses` and gives its options in `with`; in the place of any
+Written by `make docs` from the modules in `executors/kinds/` and `workflows/parking/`. A task names one of these in `uses` and gives its options in `with`; in the place of any
 value of an option an [expression](language.md#expressions) may stand. A running stack lists its kinds, those of other packages too: `maestro kinds`.
 
 {kinds}"""
@@ -20,7 +20,8 @@ value of an option an [expression](language.md#expressions) may stand. A running
 
 def page() -> str:
     """Return the page."""
-    ours = [kind for kind in registry.installed_kinds().values() if type(kind).__module__.startswith("executors.")]
+    packages = ("executors.", "workflows.")
+    ours = [kind for kind in registry.installed_kinds().values() if type(kind).__module__.startswith(packages)]
     return _PAGE.format(kinds="\n".join("".join(_section(kind)) for kind in ours))
 
 

@@ -31,6 +31,7 @@ from workflows.definition.values import JsonValue, check_value
 
 CONDITION = "condition"
 PYTHON = "python"
+SLEEP = "sleep"
 PLATFORM_URL = "http://127.0.0.1:3000"
 """What `platform.url` is in a local run: where `maestro up` listens unless told otherwise."""
 
@@ -81,10 +82,10 @@ def run_locally(
     """Run a workflow in this process: the tasks one after the other, joins and conditions as on the platform.
 
     Python tasks are called, and called again as their `retry` says, but at once. Nothing is limited in time, whatever
-    `timeout` says. `outputs` replaces tasks by their
-    keys: by a value, by an exception to raise, or by a function to call, with the arguments of a Python task or the
-    options of another kind as keywords. Tasks of other kinds must be replaced. Raises DefinitionError, and
-    InputsInvalid as the server would refuse the inputs.
+    `timeout` says, and a `sleep` ends at once. `outputs` replaces tasks by their keys: by a value, by an exception to
+    raise, or by a function to call, with the arguments of a Python task or the options of another kind as keywords.
+    Tasks of other kinds must be replaced. Raises DefinitionError, and InputsInvalid as the server
+    would refuse the inputs.
     """
     if not isinstance(workflow, Workflow):
         raise DefinitionError(f"run_locally() runs a function decorated by @workflow, not {workflow!r}")
@@ -202,6 +203,8 @@ class _Run:
             return lambda: _replace(
                 replacement, read_arguments(path, function, arguments) if function is not None else arguments
             )
+        if kind == SLEEP:
+            return lambda: None
         if kind != PYTHON:
             raise DefinitionError(
                 f"task {key} is of the kind {kind!r}, which a local run cannot run: say what it returns, "

@@ -32,7 +32,7 @@ UNSUPPORTED_TASK_KEYS = frozenset(
         "priority",
     }
 )
-UNSUPPORTED_KINDS = frozenset({"container", "kubernetes", "workflow", "sleep", "signal", "approval", "stop"})
+UNSUPPORTED_KINDS = frozenset({"container", "kubernetes", "workflow", "signal", "approval", "stop"})
 
 RESERVED_WORDS = frozenset(
     [

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from celery.exceptions import Ignore
 
 from executors import services as executor_services
-from executors.base import CeleryCall, LogLine, TimeLimit
+from executors.base import CeleryCall, LogLine, TimeLimit, Wait
 from executors.runtime.attempt import run_attempt
 from maestro.core import sql
 from workflows.catalog import cache
@@ -57,7 +57,7 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         if finished.finished_at is None:
             return  # parked: what follows is looked at when it ends
         publish.note_end(finished.finished_at)
-    if outcome.status is TaskStatus.WAITING and finished is not None:
+    if outcome.reason == Reason.CELERY and finished is not None:
         # Cancelled while it made its call.
         celery_calls.revoke([_call_of(claimed)])
     if canvas_ends or _was_held_or_lost(finished):
@@ -156,10 +156,12 @@ def _run(claimed: Claim) -> Outcome:
         now=claimed.clock.now,
         time_limit=_time_limit(claimed),
     )
-    if result.waits_for is None:
-        outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
-    else:
+    if isinstance(result.waits_for, CeleryCall):
         outcome = _call(claimed, version, secrets, result.waits_for)
+    elif result.waits_for is not None:
+        outcome = _park(result.waits_for)
+    else:
+        outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
     return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
 
 
@@ -170,6 +172,16 @@ def _time_limit(claimed: Claim) -> TimeLimit | None:
         allowed_seconds=claimed.seconds_allowed,
         seconds_left=claimed.seconds_left,
         grace_seconds=claimed.grace_seconds,
+    )
+
+
+def _park(wait: Wait) -> Outcome:
+    return Outcome(
+        status=TaskStatus.WAITING,
+        reason=wait.reason,
+        wake_after=None if wait.seconds is None else datetime.timedelta(seconds=wait.seconds),
+        wake_at=wait.until,
+        waits_for=wait.details,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,8 +21,10 @@ from workflows.runs.statuses import TaskStatus
 # Guard, re-checked under the row lock: the claim token, random for each claim, so neither a lost commit nor a rerun can
 # re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled.
 # The commit is synchronous: what is finished stays finished.
-_FENCE = "t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s"
-_FINISH = f"""
+_RUNS = "t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s"
+# What waits keeps the token of the attempt that parked it: another wait has another one. What is paused waits on.
+_WAITS = "t.id = %(id)s AND t.status = 'waiting' AND t.claim_token = %(token)s AND t.hold = 0"
+_FINISH = """
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
     reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN '' ELSE %(reason)s END,
@@ -29,12 +32,29 @@ SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN '
     output = %(output)s,
     error_code = %(error_code)s,
     error_message = %(error_message)s,
-    wake_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN clock_timestamp() + %(wake_after)s END,
+    wake_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2
+                   THEN coalesce(%(wake_at)s, clock_timestamp() + %(wake_after)s) END,
+    waits_for = CASE WHEN %(status)s = 'waiting' THEN %(waits_for)s ELSE t.waits_for END,
     finished_at = CASE WHEN %(status)s = 'waiting' AND t.hold <> 2 THEN NULL ELSE clock_timestamp() END
-WHERE {_FENCE}
+WHERE {fence}
 RETURNING t.status, t.hold, t.finished_at
 """
-_PARK_FOR_RETRY = retry.statement(_FENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """How an attempt, or a wait, ends."""
+
+    finish: str
+    park_for_retry: str
+
+
+def _statements(fence: str) -> _Statements:
+    return _Statements(_FINISH.format(fence=fence), retry.statement(fence))
+
+
+_OF_ATTEMPT = _statements(_RUNS)
+_OF_WAIT = _statements(_WAITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +72,11 @@ class Outcome:
     error_message: str = ""
     """What a person reads about a failure."""
     wake_after: datetime.timedelta | None = None
-    """When somebody looks at a task that parks."""
+    """When somebody looks at a task that parks; None with `wake_at`, or when nobody needs to."""
+    wake_at: datetime.datetime | None = None
+    """The same as a time of the database's clock."""
+    waits_for: Mapping[str, JsonValue] | None = None
+    """What whoever ends the wait of a task that parks needs to know."""
     retry: Retry | None = None
     """The attempt that follows a failure."""
 
@@ -86,16 +110,27 @@ def finish(connection: sql.Connection, claim: Claim, outcome: Outcome) -> Finish
 
     None when the claim is no longer the row's: nothing is written.
     """
-    return _finish(connection, claim.id, claim.claim_token, outcome)
+    return _finish(connection, claim.id, claim.claim_token, outcome, _OF_ATTEMPT)
 
 
 def end_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
     """Do the same for an attempt that does not end by itself."""
-    return _finish(connection, row_id, token, outcome, ended_token=token)
+    return _finish(connection, row_id, token, outcome, _OF_ATTEMPT, ended_token=token)
+
+
+def end_wait(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
+    """Do the same for what an attempt has parked; None also when it is paused."""
+    return _finish(connection, row_id, token, outcome, _OF_WAIT)
 
 
 def _finish(
-    connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome, *, ended_token: UUID | None = None
+    connection: sql.Connection,
+    row_id: int,
+    token: UUID,
+    outcome: Outcome,
+    statements: _Statements,
+    *,
+    ended_token: UUID | None = None,
 ) -> Finished | None:
     parameters = {
         "id": row_id,
@@ -106,11 +141,13 @@ def _finish(
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
         "wake_after": outcome.wake_after,
+        "wake_at": outcome.wake_at,
+        "waits_for": None if outcome.waits_for is None else Jsonb(dict(outcome.waits_for)),
     }
     if outcome.retry is not None:
-        hold = retry.park(connection, _PARK_FOR_RETRY, parameters, outcome.retry, ended_token=ended_token)
+        hold = retry.park(connection, statements.park_for_retry, parameters, outcome.retry, ended_token=ended_token)
         if hold is not None:
             return Finished(status=TaskStatus.WAITING, hold=hold, finished_at=None)
     with sql.cursor(connection, tuple_row) as cursor:
-        row = cursor.execute(_FINISH, parameters).fetchone()
+        row = cursor.execute(statements.finish, parameters).fetchone()
     return None if row is None else Finished(status=TaskStatus(row[0]), hold=row[1], finished_at=row[2])

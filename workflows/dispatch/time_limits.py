@@ -36,8 +36,8 @@ DEFAULT_GRACE = datetime.timedelta(seconds=10)
 
 # The status is written into the statement: given as a parameter, a plan for all of its values could not use the index.
 _OVERDUE = """
-SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.claim_token,
-       t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
+SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.reason,
+       t.claim_token, t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
 FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
 WHERE t.status = '{status}' AND t.expires_at < (SELECT clock_timestamp()) AND {due}
 ORDER BY t.expires_at LIMIT %(limit)s
@@ -45,12 +45,14 @@ ORDER BY t.expires_at LIMIT %(limit)s
 _IS_PAST_GRACE = "t.expires_at + coalesce(t.grace, %(grace)s) + %(slack)s < clock_timestamp()"
 _OVERDUE_ATTEMPTS = _OVERDUE.format(status="running", due=_IS_PAST_GRACE)
 _OVERDUE_OF_WORKER = _OVERDUE.format(status="running", due=f"{_IS_PAST_GRACE} AND t.claim_worker_id = %(worker_id)s")
-_OVERDUE_CALLS = _OVERDUE.format(status="waiting", due="t.reason = 'celery'")
+# What waits for its next attempt has no `expires_at`.
+_OVERDUE_WAITS = _OVERDUE.format(status="waiting", due="(t.hold = 0 OR t.reason = 'celery')")
 # Guard, re-checked under the row lock: still waiting for its next attempt, in the queue or for its time.
 _END_WAITING = """
 WITH late AS (
     SELECT id FROM task_executions
-    WHERE status IN ('queued', 'waiting') AND reason <> 'celery' AND hold = 0 AND total_limit IS NOT NULL
+    WHERE status IN ('queued', 'waiting') AND (status = 'queued' OR reason = 'retry_backoff') AND hold = 0
+      AND total_limit IS NOT NULL
       AND first_started_at < (SELECT clock_timestamp()) - total_limit
     ORDER BY first_started_at LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
@@ -95,7 +97,7 @@ def end_overdue(connection: sql.Connection) -> int:
     """End what has taken longer than it may, and no worker has ended. Returns how many tasks and runs."""
     return (
         _end_attempts(connection, _OVERDUE_ATTEMPTS, {"slack": SLACK})
-        + _end_calls(connection)
+        + _end_waits(connection)
         + _end_waiting(connection)
         + _end_runs(connection)
     )
@@ -132,18 +134,18 @@ def _end_attempts(
     return ended
 
 
-def _end_calls(connection: sql.Connection) -> int:
+def _end_waits(connection: sql.Connection) -> int:
     with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_OVERDUE_CALLS, {"limit": MAX_PER_LOOK}).fetchall()
-    given_up = []
+        rows = cursor.execute(_OVERDUE_WAITS, {"limit": MAX_PER_LOOK}).fetchall()
+    ended = []
     for row in rows:
         names = ("run_id", "organization_id", "task_key", "map_index", "generation")
         ref = CallRef(task=TaskRef(**{name: row[name] for name in names}), tries=row["tries"])
         with each.run_of(row["run_id"]):
             if settle.settle(connection, ref, _timed_out(row)):
-                given_up.append(ref)
-    celery_calls.revoke(given_up)
-    return len(given_up)
+                ended.append((row["reason"], ref))
+    celery_calls.revoke(ref for reason, ref in ended if reason == Reason.CELERY)
+    return len(ended)
 
 
 def _timed_out(row: Mapping[str, Any]) -> TaskResult:

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
+    SLEEP = "sleep"
 
 
 class RunEvent(StrEnum):

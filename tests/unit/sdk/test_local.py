@@ -253,3 +253,13 @@ def test_no_time_limit_holds_in_a_local_run():
     ran = run(lambda: uses("http", key="a", timeout="1ms"), {"a": lambda: time.sleep(0.01)})
 
     assert ran.tasks["a"].status == "succeeded"
+
+
+def test_sleep_ends_at_once():
+    @workflow
+    def naps():
+        uses("sleep", {"duration": "30d"})
+
+    run = run_locally(naps)
+
+    assert (run.status, run.tasks["sleep"].output) == ("succeeded", None)
