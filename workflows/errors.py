@@ -90,6 +90,27 @@ class RunAlreadyFinished(MaestroError):
         super().__init__(f"The run is already {status}.", details={"run_status": status})
 
 
+class QueueNotFound(MaestroError):
+    """No worker takes tasks from a queue of this name."""
+
+    code = "queue_not_found"
+    category = Category.NOT_FOUND
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"There is no queue {name!r}. There is {', '.join(known)}.", details={"queue": name})
+
+
+class NotPaused(MaestroError):
+    """What is to go on is not paused itself."""
+
+    code = "not_paused"
+    category = Category.CONFLICT
+
+    def __init__(self, scope: str, others: Sequence[str]) -> None:
+        more = f" Pauses there are: of {', '.join(others)}. `maestro pauses` lists them." if others else ""
+        super().__init__(f"The {scope} is not paused.{more}", details={"scope": scope})
+
+
 def _summary(subject: str, problems: Sequence[Problem]) -> str:
     count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
     has = "have" if subject.endswith("s") else "has"

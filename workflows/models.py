@@ -14,7 +14,7 @@ from accounts.models import Environment, Organization
 from maestro.core.ids import new_id
 from maestro.core.indexes import LongNameIndex
 from workflows.definition.spec import RunIf
-from workflows.runs.statuses import OPEN_TASK_STATUSES, RunStatus, TaskStatus
+from workflows.runs.statuses import OPEN_TASK_STATUSES, PauseScope, RunStatus, TaskStatus
 
 _OPEN = sorted(OPEN_TASK_STATUSES)
 
@@ -281,6 +281,41 @@ class TaskAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.attempt}"
+
+
+class Pause(models.Model):
+    """That nothing begins in a run, a workflow, a queue or an organization; history once it was resumed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    scope = models.TextField(choices=[(scope.value, scope.value) for scope in PauseScope])
+    run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, null=True, related_name="pauses")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, null=True, related_name="pauses")
+    queue = models.TextField(blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    paused_at = models.DateTimeField(db_default=Now(), editable=False)
+    resumed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    resumed_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(
+        null=True, help_text="When all that it covers was held, or after its end let go; empty while that goes on."
+    )
+
+    class Meta:
+        db_table = "pauses"
+        constraints = [
+            models.CheckConstraint(condition=Q(scope__in=list(PauseScope)), name="pause_scope_is_known"),
+            models.UniqueConstraint(
+                fields=["organization", "scope", "run", "workflow", "queue"],
+                condition=Q(resumed_at=None),
+                nulls_distinct=False,
+                name="pause_is_unique",
+            ),
+        ]
+        indexes = [models.Index(fields=["paused_at"], name="idx_pauses_unsettled", condition=Q(settled_at=None))]
+
+    def __str__(self) -> str:
+        return f"pause of {self.scope}"
 
 
 class EngineCounter(models.Model):

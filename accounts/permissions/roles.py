@@ -16,10 +16,11 @@ class Permission(StrEnum):
     READ_RUNS = "runs.read"
     START_RUNS = "runs.start"
     CANCEL_RUNS = "runs.cancel"
+    PAUSE_RUNS = "runs.pause"
 
 
 _READ = frozenset({Permission.READ_WORKFLOWS, Permission.READ_RUNS})
-_OPERATE = _READ | {Permission.START_RUNS, Permission.CANCEL_RUNS}
+_OPERATE = _READ | {Permission.START_RUNS, Permission.CANCEL_RUNS, Permission.PAUSE_RUNS}
 _DEVELOP = _OPERATE | {Permission.WRITE_WORKFLOWS}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {

@@ -77,6 +77,8 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
         output.print_json({**progress.run.to_json(), "task_executions": tasks})
         return
     _print_run(progress.run)
+    if progress.run.is_paused and not progress.run.is_finished:
+        _print_pauses(client, run_id)
     _print_tasks(progress)
     if progress.run.is_finished:
         following.print_result(client, progress)
@@ -136,6 +138,14 @@ def _print_run(run: Run) -> None:
             click.echo(f"{output.faint(f'{label:<9}')} {value}")
     if run.inputs:
         output.print_value("inputs", run.inputs)
+    click.echo()
+
+
+def _print_pauses(client: Client, run_id: str) -> None:
+    from maestro.cli.pausing import describe
+
+    for paused in client.pauses.iterate(run_id=run_id):
+        click.echo(f"{describe(paused)}.")
     click.echo()
 
 

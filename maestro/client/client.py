@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from maestro.client.pauses import Pauses
 from maestro.client.representations import Kind
 from maestro.client.runs import Runs
 from maestro.client.transport import Transport
@@ -22,6 +23,7 @@ class Client:
         self._transport = Transport(base_url, api_key, timeout=timeout)
         self.workflows = Workflows(self._transport)
         self.runs = Runs(self._transport)
+        self.pauses = Pauses(self._transport)
 
     @property
     def base_url(self) -> str:

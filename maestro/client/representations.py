@@ -94,6 +94,7 @@ class Run(Representation):
     status: str
     """`pending`, `running`, `succeeded`, `failed` or `cancelled`."""
     reason: str | None = None
+    is_paused: bool = False
     inputs: JsonObject = {}
     outputs: JsonValue = None
     error_message: str | None = None
@@ -105,6 +106,24 @@ class Run(Representation):
     def is_finished(self) -> bool:
         """Tell whether the run has come to its end."""
         return self.status in TERMINAL_RUN_STATUSES
+
+
+class Pause(Representation):
+    """That nothing begins in a run, a workflow, a queue or the organization."""
+
+    id: str
+    scope: str
+    """`run`, `workflow`, `queue` or `organization`."""
+    run: str | None = None
+    workflow: str | None = None
+    """Name of the workflow."""
+    queue: str | None = None
+    reason: str | None = None
+    paused_by: str | None = None
+    """E-mail address of who paused it."""
+    paused_at: Moment | None = None
+    resumed_by: str | None = None
+    resumed_at: Moment | None = None
 
 
 class TaskExecution(Representation):

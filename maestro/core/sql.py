@@ -41,6 +41,9 @@ _lock = threading.Lock()
 # A fork while another thread holds the lock would leave it locked in the child for ever.
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
+# How often a transaction is done that the server ends for another's sake.
+VICTIM_TRIES = 5
+
 # Waits between tries while the database is away: about five minutes in all.
 RETRY_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1, 2, *([5] * 60))
 
@@ -129,6 +132,17 @@ def is_victim(error: BaseException) -> bool:
     """
     own = error if isinstance(error, psycopg.Error) else error.__cause__
     return isinstance(own, psycopg.Error) and (own.sqlstate or "").startswith("40")
+
+
+def repeat_if_victim(work: Callable[[], Result]) -> Result:
+    """Do a transaction, and again at once when the server ends it for another's sake: five times at most."""
+    for tries_left in reversed(range(VICTIM_TRIES)):
+        try:
+            return work()
+        except psycopg.OperationalError as error:
+            if not is_victim(error) or not tries_left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _connect() -> Connection:

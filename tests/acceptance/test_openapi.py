@@ -50,6 +50,22 @@ CALLS: list[tuple[str, str, str, Any, int]] = [
     ("list_log_lines", "GET", "/workflow-runs/{run}/logs?level=loud", None, 422),
     ("cancel_run", "POST", "/workflow-runs/{run}/cancel", None, 409),
     ("cancel_run", "POST", f"{NOWHERE}/cancel", None, 404),
+    ("pause_run", "POST", "/workflow-runs/{run}/pause", {}, 409),
+    ("pause_run", "POST", f"{NOWHERE}/pause", {}, 404),
+    ("resume_run", "POST", "/workflow-runs/{run}/resume", None, 409),
+    ("pause_workflow", "POST", "/workflows/{name}/pause", {"reason": "Moving."}, 200),
+    ("pause_workflow", "POST", "/workflows/{name}/pause", {"why": "Moving."}, 422),
+    ("list_pauses", "GET", "/pauses", None, 200),
+    ("list_pauses", "GET", "/pauses?run=x", None, 422),
+    ("resume_workflow", "POST", "/workflows/{name}/resume", None, 200),
+    ("resume_workflow", "POST", "/workflows/{name}/resume", None, 409),
+    ("pause_queue", "POST", "/queues/maestro/pause", None, 200),
+    ("pause_queue", "POST", "/queues/none/pause", None, 404),
+    ("resume_queue", "POST", "/queues/maestro/resume", None, 200),
+    ("resume_queue", "POST", "/queues/none/resume", None, 404),
+    ("pause_organization", "POST", "/organization/pause", {"reason": "x"}, 200),
+    ("resume_organization", "POST", "/organization/resume", None, 200),
+    ("resume_organization", "POST", "/organization/resume", None, 409),
     ("list_kinds", "GET", "/kinds", None, 200),
     ("list_kinds", "GET", "/kinds?x=1", None, 422),
     ("archive_workflow", "POST", "/workflows/{name}/archive", None, 200),
@@ -110,7 +126,7 @@ def problems(document, schema, value):
 
 def test_call_without_a_key_is_refused_as_described(stack, document):
     for method, path, operation in operations(document).values():
-        address = f"{stack.url}{path}".format(run_id=uuid.UUID(int=7), reference="x", number=1)
+        address = f"{stack.url}{path}".format(run_id=uuid.UUID(int=7), reference="x", number=1, queue="x")
 
         answer = requests.request(method, address, timeout=10)
 

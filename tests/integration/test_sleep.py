@@ -7,7 +7,7 @@ import pytest
 
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import held_open, hold, row
+from tests.integration.schedules import connect, held_open, hold, row
 from workflows.dispatch import time_limits, waits
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
@@ -93,9 +93,10 @@ def test_wait_that_is_paused_while_its_end_is_written_goes_on(actor, connection,
     execute(run)
     make_due(run)
 
-    with held_open(connection, hold(run, 1)) as meanwhile:
-        meanwhile(waits.end_due)
+    with connect() as other, held_open(connection, hold(run, 1)) as meanwhile:
+        looked = meanwhile(lambda: waits.end_due(other))
 
+    looked.result()
     assert statuses(run.id) == {"a": "waiting (sleep)", "b": "pending"}
 
 

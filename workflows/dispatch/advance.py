@@ -39,6 +39,13 @@ WHERE c.id = j.id AND j.decision IS NOT NULL
 RETURNING c.id, c.task_key, c.status, c.generation, c.queued_at
 """
 
+_RUN_AND_PENDING = """
+SELECT organization_id, workflow_version_id,
+       ARRAY(SELECT task_key FROM task_executions
+             WHERE run_id = %(run_id)s AND status = 'pending' AND map_index IS NULL) AS pending
+FROM workflow_runs WHERE id = %(run_id)s AND status = 'running'
+"""
+
 
 def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersion, ended: Iterable[str]) -> None:
     """Look at the successors of tasks that ended, in new transactions after the commit that ended them; then at the
@@ -65,6 +72,25 @@ def advance_task(connection: sql.Connection, run: RunRef, version: CompiledVersi
         publish.publish(run, version, queued, alone=True)
     if skipped:
         advance_from(connection, run, version, skipped)
+
+
+def kick(connection: sql.Connection, run_id: UUID) -> None:
+    """Start all that is ready in a run that goes on after a pause, and end the run if nothing is left.
+
+    What was sent before the pause may have been refused meanwhile, and what ended during it had nobody look at what
+    follows.
+    """
+    with sql.cursor(connection, dict_row) as cursor:
+        row = cursor.execute(_RUN_AND_PENDING, {"run_id": run_id}).fetchone()
+    if row is None:
+        return
+    run = RunRef(run_id=run_id, organization_id=row["organization_id"])
+    version = cache.get_version(connection, row["workflow_version_id"])
+    publish.publish_queued(connection, run, version, alone=True)
+    queued, skipped = _decide(connection, run_id, row["pending"])
+    if queued:
+        publish.publish(run, version, queued, alone=True)
+    advance_from(connection, run, version, skipped)
 
 
 def version_of_run(connection: sql.Connection, run_id: UUID) -> CompiledVersion:

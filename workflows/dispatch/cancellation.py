@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import dict_row
 
 from maestro.core import sql
@@ -42,8 +41,6 @@ UPDATE task_executions SET reason = ''
 WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
 RETURNING task_key, map_index, generation, tries
 """
-# How often a stop that the server ended for another transaction's sake is repeated.
-_DEADLOCK_TRIES = 5
 
 
 def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
@@ -51,13 +48,7 @@ def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunSta
 
     Returns the status the run had; None when there is none. One that is over is left as it is.
     """
-    for tries_left in reversed(range(_DEADLOCK_TRIES)):
-        try:
-            status, calls = _mark_stopped(connection, run_id, reason)
-            break
-        except psycopg.OperationalError as error:
-            if not sql.is_victim(error) or not tries_left:
-                raise
+    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason))
     # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
     finalise.finalise_run(connection, run_id)
     celery_calls.revoke(calls)

@@ -37,7 +37,7 @@ WHERE run_id = %(run_id)s AND task_key = ANY (%(task_keys)s) AND map_index IS NU
 _END_RUN = """
 UPDATE workflow_runs
 SET status = %(status)s, reason = %(reason)s, error_message = %(error_message)s, outputs = %(outputs)s,
-    finished_at = clock_timestamp()
+    hold = CASE hold WHEN 1 THEN 0 ELSE hold END, finished_at = clock_timestamp()
 WHERE id = %(run_id)s AND status = 'running'
 """
 

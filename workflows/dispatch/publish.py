@@ -88,12 +88,12 @@ def publish_start(run: RunRef, version: CompiledVersion, ready: Sequence[Ready])
     _send(canvas.ask_to_send_queued(run.run_id, run.organization_id), ready[0].queued_at)
 
 
-def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVersion) -> None:
-    """Send every queued task of a run."""
+def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVersion, *, alone: bool = False) -> None:
+    """Send every queued task of a run that is not paused."""
     with sql.cursor(connection, class_row(Ready)) as cursor:
         ready = cursor.execute(_QUEUED_TASKS, {"run_id": run.run_id}).fetchall()
     if ready:
-        publish(run, version, ready)
+        publish(run, version, ready, alone=alone)
 
 
 def _send(message: Signature, queued_at: datetime.datetime) -> None:

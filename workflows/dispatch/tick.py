@@ -17,7 +17,7 @@ from celery.beat import Scheduler
 from executors.pools.lease import LeaseWatch
 from maestro.core import sql
 from maestro.core.outage import Outage
-from workflows.dispatch import call_watch, leases, lost_messages, recovery, retry, time_limits, waits
+from workflows.dispatch import call_watch, leases, lost_messages, pausing, recovery, retry, time_limits, waits
 from workflows.dispatch.retention import Pruning
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class TickScheduler(Scheduler):
             Duty(work=time_limits.end_overdue, every_seconds=1),
             Duty(work=ready.recover, every_seconds=1),
             Duty(work=recovery.recover_ended, every_seconds=2),
+            Duty(work=pausing.settle_left_over, every_seconds=2),
             Duty(work=lost_messages.resend_lost, every_seconds=1),
             Duty(work=call_watch.look_at_calls, every_seconds=2),
             # Last, and for a part of a second, because nothing waits for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeVar
+from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -36,6 +37,7 @@ OF_RUNS = [
     _described("created_before", OpenApiTypes.DATETIME, "Only runs created earlier."),
     *OF_PAGES,
 ]
+OF_PAUSES = [_described("run", OpenApiTypes.UUID, "Only pauses that keep something of this run."), *OF_PAGES]
 OF_TASKS = [_described("task_key", OpenApiTypes.STR, "Only this task."), *OF_PAGES]
 OF_LOG_LINES = [
     _described("after", OpenApiTypes.INT, "Only lines after the one of this id; pass `last_id` to read on."),
@@ -93,6 +95,12 @@ class TaskParameters(PageParameters):
     """Choose a task."""
 
     task_key: str | None = None
+
+
+class PauseParameters(PageParameters):
+    """Choose pauses."""
+
+    run: UUID | None = None
 
 
 class LogParameters(TaskParameters):

@@ -14,7 +14,7 @@ from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
 from workflows.definition.secrets import Secrets
-from workflows.models import TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
+from workflows.models import Pause, TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
 from workflows.runs import selectors
 
 
@@ -167,6 +167,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
         help_text="Output name → value; null before the run has succeeded. Secret inputs are masked in it."
     )
     error_message = ReasonField(allow_null=True)
+    is_paused = serializers.SerializerMethodField(help_text="Whether nothing of it begins; `/pauses?run=` says why.")
 
     class Meta:
         model = WorkflowRun
@@ -176,6 +177,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "version",
             "status",
             "reason",
+            "is_paused",
             "inputs",
             "outputs",
             "error_message",
@@ -184,6 +186,10 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "finished_at",
         ]
         read_only_fields = fields
+
+    def get_is_paused(self, run: WorkflowRun) -> bool:
+        """Tell whether a pause covers the whole run."""
+        return run.hold == 1
 
     def get_inputs(self, run: WorkflowRun) -> dict[str, Any]:
         """Return the inputs without their secrets."""
@@ -263,6 +269,41 @@ class TaskAttemptOutput(serializers.ModelSerializer[TaskAttempt]):
             "worker",
             "started_at",
             "finished_at",
+        ]
+        read_only_fields = fields
+
+
+class PauseInput(StrictInput):
+    """Why something is paused."""
+
+    reason = serializers.CharField(
+        max_length=1000, allow_blank=True, default="", help_text="For those who find it paused."
+    )
+
+
+class PauseOutput(serializers.ModelSerializer[Pause]):
+    """A pause: what nothing begins in, since when, by whom and why."""
+
+    run = serializers.UUIDField(source="run_id", allow_null=True, help_text="The run, if it is one.")
+    workflow = serializers.CharField(source="workflow.name", allow_null=True, help_text="The workflow, if it is one.")
+    queue = ReasonField(allow_null=True, help_text="The queue, if it is one.")
+    reason = ReasonField(allow_null=True)
+    paused_by = serializers.EmailField(source="paused_by.email", allow_null=True)
+    resumed_by = serializers.EmailField(source="resumed_by.email", allow_null=True)
+
+    class Meta:
+        model = Pause
+        fields = [
+            "id",
+            "scope",
+            "run",
+            "workflow",
+            "queue",
+            "reason",
+            "paused_by",
+            "paused_at",
+            "resumed_by",
+            "resumed_at",
         ]
         read_only_fields = fields
 

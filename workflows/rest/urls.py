@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from workflows.rest import views
+from workflows.rest import pause_views, views
 
 urlpatterns = [
     path("workflows", views.WorkflowListView.as_view()),
@@ -19,5 +19,14 @@ urlpatterns = [
     path("workflow-runs/<uuid:run_id>/task-executions", views.TaskExecutionListView.as_view()),
     path("workflow-runs/<uuid:run_id>/past-attempts", views.TaskAttemptListView.as_view()),
     path("workflow-runs/<uuid:run_id>/logs", views.RunLogView.as_view()),
+    path("workflow-runs/<uuid:run_id>/pause", pause_views.RunPauseView.as_view()),
+    path("workflow-runs/<uuid:run_id>/resume", pause_views.RunResumeView.as_view()),
+    path("workflows/<str:reference>/pause", pause_views.WorkflowPauseView.as_view()),
+    path("workflows/<str:reference>/resume", pause_views.WorkflowResumeView.as_view()),
+    path("queues/<str:queue>/pause", pause_views.QueuePauseView.as_view()),
+    path("queues/<str:queue>/resume", pause_views.QueueResumeView.as_view()),
+    path("organization/pause", pause_views.OrganizationPauseView.as_view()),
+    path("organization/resume", pause_views.OrganizationResumeView.as_view()),
+    path("pauses", pause_views.PauseListView.as_view()),
     path("kinds", views.KindListView.as_view()),
 ]

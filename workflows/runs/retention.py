@@ -87,6 +87,7 @@ _FORGET_PARENTS = "UPDATE workflow_runs SET parent_task_id = NULL WHERE parent_t
 _DELETE_TASKS = "DELETE FROM task_executions WHERE id = ANY (%(task_ids)s)"
 # A run that is kept longer than a child it started.
 _FORGET_CHILDREN = "UPDATE task_executions SET child_run_id = NULL WHERE child_run_id = ANY (%(run_ids)s)"
+_DELETE_PAUSES = "DELETE FROM pauses WHERE run_id = ANY (%(run_ids)s)"
 _DELETE_RUNS = "DELETE FROM workflow_runs WHERE id = ANY (%(run_ids)s)"
 
 _DELETE_LINES_OF_GONE_RUN = """
@@ -299,6 +300,7 @@ def _delete_whole(connection: sql.Connection, run_ids: Sequence[UUID], rows: int
     if deleted >= rows:
         return deleted
     connection.execute(_FORGET_CHILDREN, parameters)
+    deleted += connection.execute(_DELETE_PAUSES, parameters).rowcount
     return deleted + connection.execute(_DELETE_RUNS, parameters).rowcount
 
 

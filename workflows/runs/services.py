@@ -17,9 +17,10 @@ from maestro.core import sql
 from maestro.core.ids import new_id
 from workflows.catalog import cache
 from workflows.catalog import selectors as catalog
+from workflows.catalog.cache import CompiledVersion
 from workflows.definition.inputs import resolve_inputs
 from workflows.definition.problems import InputsInvalid
-from workflows.dispatch import cancellation, publish
+from workflows.dispatch import cancellation, pausing, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.errors import InputsRefused, RunAlreadyFinished, RunNotFound, WorkflowArchived
 from workflows.models import WorkflowRun
@@ -97,7 +98,7 @@ def start_run(
                 "timeout": version.definition.timeout and datetime.timedelta(seconds=version.definition.timeout),
             }
         )
-        transaction.on_commit(lambda: publish.publish_start(run, version, ready))
+        transaction.on_commit(lambda: _send_first(run, version, ready))
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run.run_id)
 
 
@@ -116,6 +117,11 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     if status.is_terminal and status is not RunStatus.CANCELLED:
         raise RunAlreadyFinished(status)
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
+
+
+def _send_first(run: RunRef, version: CompiledVersion, ready: list[Ready]) -> None:
+    if not pausing.is_started_paused(sql.request_connection(), run):
+        publish.publish_start(run, version, ready)
 
 
 def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:

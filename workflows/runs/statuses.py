@@ -58,6 +58,16 @@ class Reason(StrEnum):
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
     SLEEP = "sleep"
+    PAUSED = "paused"
+
+
+class PauseScope(StrEnum):
+    """What a pause covers."""
+
+    RUN = "run"
+    WORKFLOW = "workflow"
+    QUEUE = "queue"
+    ORGANIZATION = "organization"
 
 
 class RunEvent(StrEnum):

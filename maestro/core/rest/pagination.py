@@ -48,6 +48,12 @@ class ByNamePagination(NewestFirstPagination):
             raise ValueError("no name holds a NUL character")
 
 
+class LatestPausePagination(NewestFirstPagination):
+    """The latest pause first."""
+
+    ordering = ("-paused_at", "-id")
+
+
 class OldestFirstPagination(NewestFirstPagination):
     """In the order rows were written."""
 

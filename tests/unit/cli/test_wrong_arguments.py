@@ -52,6 +52,14 @@ WRONG = [
     (f"logs {RUN_ID} --attempt first", 2, "'first' is no whole number of at least 1."),
     ("cancel", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     (f"cancel {NOBODY}", 1, NO_RUN),
+    ("pause", 2, "Give one of RUN, WORKFLOW, --queue NAME and --all."),
+    (f"pause {RUN_ID} --all", 2, "Give one of RUN, WORKFLOW, --queue NAME and --all."),
+    ("pause flihgts", 1, NO_WORKFLOW),
+    (f"pause {NOBODY}", 1, NO_RUN),
+    ("resume", 2, "Give one of RUN, WORKFLOW, --queue NAME and --all."),
+    ("resume flihgts", 1, NO_WORKFLOW),
+    ("resume a/b", 2, "'a/b' is no workflow name"),
+    ("pauses --run x", 2, "'x' is no run id. `maestro runs` lists the runs."),
     ("canvas", 2, "Missing argument 'NAME'. `maestro workflows` lists them."),
     ("canvas flihgts", 1, NO_WORKFLOW),
     ("canvas flow.yaml", 2, "Name an applied workflow; first `maestro apply flow.yaml`."),
@@ -110,7 +118,13 @@ def server(api: FakeApi, directory: Path) -> None:
     api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/logs", problem(404, "task_not_found", "No such task."))
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/past-attempts", problem(404, "task_not_found", "No such task."))
-    for method, path in (("GET", ""), ("GET", "/logs"), ("GET", "/task-executions"), ("POST", "/cancel")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/logs"),
+        ("GET", "/task-executions"),
+        ("POST", "/cancel"),
+        ("POST", "/pause"),
+    ):
         api.on_turns(method, f"/workflow-runs/{NOBODY}{path}", problem(404, "run_not_found", NO_RUN))
     (directory / "flow.yaml").write_text("name: flow\n")
     (directory / "directory.yaml").mkdir()

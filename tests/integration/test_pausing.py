@@ -1,0 +1,363 @@
+"""Pauses: what is held, what goes on, and what meets a pause in the middle."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db.models import F
+
+from accounts.choices import Role
+from accounts.errors import PermissionMissing
+from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
+from tests.integration.calls import execute
+from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, take, task_of
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
+from workflows.dispatch import advance, execution, finalise, finish, pausing, recovery, retry
+from workflows.dispatch.finish import Outcome
+from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
+from workflows.models import Pause, TaskExecution, WorkflowRun
+from workflows.pauses import selectors, services
+from workflows.pauses.services import PauseTarget
+from workflows.runs import services as runs
+from workflows.runs.statuses import TaskStatus
+
+ALL = PauseTarget()
+QUEUE = PauseTarget(queue="maestro")
+FAILING = {"uses": "noop", "with": {"fail": True}, "retry": {"delay": "60s", "jitter": False}}
+
+
+def of(run):
+    return PauseTarget(run_id=run.id)
+
+
+def of_workflow(run):
+    return PauseTarget(workflow=run.workflow.name)
+
+
+def pause(actor, target, reason=""):
+    return services.pause(actor=actor, target=target, reason=reason)
+
+
+def resume(actor, target):
+    return services.resume(actor=actor, target=target)
+
+
+def holds(run):
+    tasks = TaskExecution.objects.filter(run_id=run.id).order_by("position")
+    return WorkflowRun.objects.get(id=run.id).hold, [task.hold for task in tasks]
+
+
+def status(run):
+    found = WorkflowRun.objects.get(id=run.id)
+    return f"{found.status} ({found.reason})" if found.reason else found.status
+
+
+@pytest.fixture(params=["run", "workflow", "queue", "organization"])
+def target_of(request):
+    """Each of the four ways to pause a run."""
+    targets = {"run": of, "workflow": of_workflow, "queue": lambda run: QUEUE, "organization": lambda run: ALL}
+    return targets[request.param]
+
+
+def test_nothing_begins_while_it_is_paused(actor, connection, sent, target_of):
+    run = start_run(actor, {"a": "", "b": "a"})
+    pause(actor, target_of(run))
+
+    assert take(connection, run, "a") is None
+    assert statuses(run.id) == {"a": "queued", "b": "pending"}
+
+
+def test_what_runs_goes_on_and_what_follows_waits(actor, connection, sent, target_of):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    pause(actor, target_of(run))
+    sent.clear()
+
+    assert finish.finish(connection, claimed, Outcome(status=TaskStatus.SUCCEEDED)).hold == 1
+    follow(connection, run, "a")
+    recovery.ReadySweep().recover(connection)
+
+    assert (statuses(run.id), sent) == ({"a": "succeeded", "b": "pending"}, [])
+
+
+def test_all_that_is_ready_starts_at_the_resume(actor, connection, sent, target_of):
+    run = start_run(actor, {"a": "", "b": "", "c": "a", "d": "c"})
+    claimed = take(connection, run, "a")
+    pause(actor, target_of(run))
+    finish.finish(connection, claimed, Outcome(status=TaskStatus.SUCCEEDED))
+    sent.clear()
+
+    resume(actor, target_of(run))
+
+    assert statuses(run.id) == {"a": "succeeded", "b": "queued", "c": "queued", "d": "pending"}
+    assert sorted(sent) == ["b", "c"]
+    assert holds(run) == (0, [0, 0, 0, 0]) or holds(run) == (0, [1, 0, 0, 0])
+    assert take(connection, run, "c") is not None
+
+
+def test_run_that_is_paused_says_so(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+
+    paused = pause(actor, of(run), "the warehouse is being moved")
+
+    assert status(run) == "running (paused)"
+    assert (paused.scope, paused.reason, paused.paused_by_id) == ("run", "the warehouse is being moved", actor.user_id)
+    assert [each.id for each in selectors.list_pauses(actor=actor, run_id=run.id)] == [paused.id]
+    resume(actor, of(run))
+    assert status(run) == "running"
+    assert not selectors.list_pauses(actor=actor).exists()
+
+
+def test_run_whose_last_task_ends_during_a_pause_ends(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    pause(actor, of(run))
+
+    finish.finish(connection, claimed, Outcome(status=TaskStatus.SUCCEEDED))
+    follow(connection, run, "a")
+
+    assert (status(run), WorkflowRun.objects.get(id=run.id).hold) == ("succeeded", 0)
+    assert not selectors.list_pauses(actor=actor).exists()
+
+
+def test_pausing_twice_keeps_who_was_first(actor, sent):
+    run = start_run(actor, {"a": ""})
+
+    first = pause(actor, of(run), "one")
+    second = pause(actor, of(run), "two")
+
+    assert (second.id, second.reason) == (first.id, "one")
+
+
+def test_resume_leaves_what_another_pause_covers(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": ""})
+    pause(actor, of(run))
+    pause(actor, QUEUE)
+
+    resume(actor, of(run))
+    assert holds(run) == (0, [1, 1])
+    assert take(connection, run, "a") is None
+
+    resume(actor, QUEUE)
+    assert holds(run) == (0, [0, 0])
+
+
+@pytest.mark.parametrize("target", [None, QUEUE, ALL], ids=["workflow", "queue", "organization"])
+def test_run_started_during_a_pause_waits(actor, connection, sent, target):
+    first = start_run(actor, {"a": "", "b": "a"})
+    target = target or of_workflow(first)
+    pause(actor, target)
+
+    run = runs.start_run(actor=actor, reference=first.workflow.name, inputs={})
+
+    assert statuses(run.id) == {"a": "queued", "b": "pending"}
+    sent.clear()
+    assert take(connection, run, "a") is None
+    resume(actor, target)
+    assert "a" in sent
+    assert take(connection, run, "a") is not None
+
+
+def test_other_workflows_and_organizations_go_on(actor, connection, sent):
+    paused = start_run(actor, {"a": ""})
+    other = catalog.apply_definition(actor=actor, document=Document.of(definition({"a": ""}, name="other"))).workflow
+    pause(actor, of_workflow(paused))
+
+    run = runs.start_run(actor=actor, reference=other.name, inputs={})
+    foreign = start_run(make_actor(), {"a": ""})
+
+    assert take(connection, run, "a") is not None
+    pause(actor, ALL)
+    pause(actor, QUEUE)
+    assert take(connection, foreign, "a") is not None
+
+
+def test_cancel_ends_a_paused_run(actor, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    pause(actor, of(run))
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert (status(run), statuses(run.id)) == ("cancelled", {"a": "cancelled", "b": "cancelled"})
+    assert not selectors.list_pauses(actor=actor).exists()
+
+
+def test_next_attempt_of_a_paused_task_waits_for_the_resume(actor, connection, sent):
+    run = start_run(actor, {"a": FAILING})
+    execute(run)
+    pause(actor, of(run))
+    TaskExecution.objects.filter(run_id=run.id).update(wake_at="2020-01-01T00:00:00Z")
+
+    retry.wake_due(connection)
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+    resume(actor, of(run))
+    retry.wake_due(connection)
+    assert statuses(run.id)["a"].startswith("queued")
+
+
+@pytest.mark.parametrize(
+    ("target", "refusal"),
+    [
+        (PauseTarget(run_id=UUID(int=7)), RunNotFound),
+        (PauseTarget(workflow="none"), WorkflowNotFound),
+        (PauseTarget(queue="none"), QueueNotFound),
+    ],
+)
+def test_what_does_not_exist_is_not_paused(actor, target, refusal):
+    with pytest.raises(refusal):
+        pause(actor, target)
+    with pytest.raises(refusal):
+        resume(actor, target)
+
+
+def test_runs_of_others_are_not_paused(actor, sent):
+    run = start_run(make_actor(), {"a": ""})
+
+    with pytest.raises(RunNotFound):
+        pause(actor, of(run))
+
+
+def test_viewer_pauses_nothing(actor, sent):
+    viewer = make_actor(Role.VIEWER)
+
+    with pytest.raises(PermissionMissing):
+        pause(viewer, ALL)
+    with pytest.raises(PermissionMissing):
+        resume(viewer, ALL)
+
+
+def test_ended_run_is_not_paused(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    do(connection, run, "a")
+    finalise.finalise_run(connection, run.id)
+
+    with pytest.raises(RunAlreadyFinished):
+        pause(actor, of(run))
+
+
+def test_resume_of_what_is_not_paused_names_the_pauses_there_are(actor, sent):
+    run = start_run(actor, {"a": ""})
+    pause(actor, ALL)
+
+    with pytest.raises(NotPaused, match=r"The run is not paused\. Pauses there are: of organization\."):
+        resume(actor, of(run))
+
+
+# What meets in the middle: one of any two commits first, the other one looks second.
+
+
+def test_claim_that_waits_for_a_pause_does_not_start(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    Pause.objects.create(organization_id=actor.organization_id, scope="run", run=run)
+
+    with connect() as other, held_open(connection, _settling(run)) as meanwhile:
+        claimed = meanwhile(lambda: take(other, run, "a"))
+
+    assert claimed.result() is None
+    assert statuses(run.id) == {"a": "queued"}
+
+
+def test_pause_that_does_not_see_a_start_is_seen_by_it(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    sent.clear()
+    Pause.objects.create(organization_id=actor.organization_id, scope="organization")
+
+    assert pausing.is_started_paused(connection, ref(run)) is True
+    assert holds(run) == (1, [1])
+
+
+def test_pause_that_comes_during_a_resume_holds(actor, connection, sent):
+    """The resume has let go, and not committed; whoever pauses all meanwhile waits for the run, and looks again."""
+    run = start_run(actor, {"a": ""})
+    pause(actor, of(run))
+    Pause.objects.filter(run=run).update(resumed_at=F("paused_at") + timedelta(seconds=1))
+    everything = Pause.objects.create(organization_id=actor.organization_id, scope="organization")
+    let_go = ("UPDATE workflow_runs SET hold = 0 WHERE id = %s", (run.id,))
+    tasks = ("UPDATE task_executions SET hold = 0 WHERE run_id = %s", (run.id,))
+
+    with connect() as other, held_open(connection, let_go, tasks) as meanwhile:
+        settled = meanwhile(lambda: pausing.settle_pause(other, everything.id))
+
+    settled.result()
+    assert holds(run) == (1, [1])
+
+
+def test_resume_that_comes_during_another_pause_sees_it(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    first = pause(actor, of(run))
+    lock = ("SELECT FROM workflow_runs WHERE id = %s FOR NO KEY UPDATE", (run.id,))
+
+    with connect() as other, held_open(connection, lock) as meanwhile:
+        Pause.objects.filter(id=first.id).update(resumed_at=F("paused_at"), settled_at=None)
+        settled = meanwhile(lambda: pausing.settle_pause(other, first.id))
+        Pause.objects.create(organization_id=actor.organization_id, scope="organization")
+
+    settled.result()
+    assert holds(run) == (1, [1])
+
+
+def test_what_a_death_left_undone_is_done(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    long_ago = F("paused_at") - timedelta(minutes=1)
+    paused = Pause.objects.create(organization_id=actor.organization_id, scope="run", run=run)
+    Pause.objects.filter(id=paused.id).update(paused_at=long_ago)
+
+    pausing.settle_left_over(connection)
+    assert holds(run) == (1, [1])
+
+    sent.clear()
+    Pause.objects.filter(id=paused.id).update(resumed_at=F("paused_at"), settled_at=None)
+    pausing.settle_left_over(connection)
+    assert (holds(run), sent) == ((0, [0]), ["a"])
+
+
+def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    pause(actor, ALL)
+    WorkflowRun.objects.filter(id=run.id).update(hold=0, created_at=F("created_at") - timedelta(minutes=1))
+    TaskExecution.objects.filter(run_id=run.id).update(hold=0)
+
+    pausing.settle_left_over(connection)
+
+    assert holds(run) == (1, [1])
+
+
+def test_stale_message_of_a_paused_task_is_dropped_and_nothing_is_lost(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    pause(actor, of(run))
+    execution.execute_task(task_of(run, "a"), HOLDER, canvas_ends=True)
+    sent.clear()
+
+    resume(actor, of(run))
+
+    assert sent == ["a"]
+
+
+def test_kick_starts_nothing_twice(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    take(connection, run, "a")
+    sent.clear()
+
+    advance.kick(connection, run.id)
+
+    assert (statuses(run.id), sent) == ({"a": "running", "b": "pending"}, [])
+
+
+def test_run_that_is_paused_and_resumed_ends_on_real_workers(actor, worker):
+    tasks = {f"t{number}": {"with": {"duration": "200ms"}} for number in range(4)} | {
+        "join": "t0 t1 t2 t3",
+        "z": "join",
+    }
+    run = start_run(actor, tasks)
+    for _ in range(3):
+        pause(actor, ALL)
+        resume(actor, ALL)
+        pause(actor, QUEUE)
+        resume(actor, QUEUE)
+
+    assert wait_for_end(run.id).status == "succeeded"
+
+
+def _settling(run):
+    return "UPDATE task_executions SET hold = 1 WHERE run_id = %s", (run.id,)
