@@ -51,9 +51,9 @@ class TimeLimit:
     """How long one attempt may take."""
 
     allowed_seconds: float
-    """From its beginning on."""
+    """From its beginning on; infinite without a limit."""
     seconds_left: float
-    """From now on."""
+    """From now on; infinite without a limit."""
     grace_seconds: float
     """How long it may take to stop when it is told to."""
 

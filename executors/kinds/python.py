@@ -16,11 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from executors.base import CANCELLED, JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult
 from executors.runtime.capture import captured_output
-from executors.runtime.interrupt import interrupted_after
+from executors.runtime.interrupt import interruptible
 from maestro.core.user_code import current_task
 from maestro.core.user_code.calling import CallRefused, call_function
 from maestro.core.user_code.current_task import CurrentTask
-from maestro.core.user_code.exceptions import TaskFailed, TimeLimitReached, error_code, summarize
+from maestro.core.user_code.exceptions import TaskFailed, TaskInterrupted, error_code, summarize
 
 # Frames between the worker and the user's function, which tell the user nothing.
 _PLATFORM_PACKAGES = frozenset({"asyncio", "executors", "importlib", "maestro"})
@@ -50,7 +50,8 @@ class PythonOptions(Options):
     must be JSON values (tuples become lists); a function decorated by `maestro.sdk.task` takes and returns what its
     annotations say. An `async` function is run to its end. Prints, stderr and `logging` from level INFO up become the
     task's log. An exception fails the task: its class in snake_case is the error's code. When the time of its attempt
-    is over, `maestro.sdk.TimeLimitReached` is raised in it, wherever it is.
+    is over, `maestro.sdk.TimeLimitReached` is raised in it, wherever it is; when the run is cancelled,
+    `current_task().is_cancelled()` says so, and three seconds later `maestro.sdk.TaskCancelled` is raised.
     """
 
     function: Annotated[str, AfterValidator(_check_path)] = Field(
@@ -75,7 +76,7 @@ class PythonExecutor:
         with captured_output(context), current_task.running(_current_task(request, context)):
             try:
                 function = _find_function(options.function, settings.MAESTRO_TASK_MODULES)
-                with interrupted_after(context.seconds_left()):
+                with interruptible(context.seconds_left(), context.is_cancelled):
                     return TaskResult(output=call_function(options.function, function, options.args))
             except CallRefused as refusal:
                 error = TaskError(code=refusal.code, message=refusal.message, is_retryable=False)
@@ -85,12 +86,12 @@ class PythonExecutor:
                     raise
                 _detach(error, handled)
                 _write_traceback(error, context)
-                has_stopped = context.seconds_left() <= 0 and _comes_from_interruption(error)
+                has_stopped = context.is_cancelled() and _comes_from_interruption(error)
                 return TaskResult(error=CANCELLED if has_stopped else _error_of(error))
 
 
 def _comes_from_interruption(error: BaseException) -> bool:
-    """Tell whether the code failed because its time was over: by that exception, by one raised while it was handled, or
+    """Tell whether the code failed because it was to stop: by that exception, by one raised while it was handled, or
     by a group that holds it. A `TaskFailed` is what the code itself says.
     """
     seen: set[int] = set()
@@ -99,7 +100,7 @@ def _comes_from_interruption(error: BaseException) -> bool:
         current = rest.pop()
         if current is None or id(current) in seen or isinstance(current, TaskFailed):
             continue
-        if isinstance(current, TimeLimitReached):
+        if isinstance(current, TaskInterrupted):
             return True
         seen.add(id(current))
         rest += [current.__cause__, current.__context__]

@@ -1,7 +1,7 @@
 """Workflows written in Python. Offers what their authors import; the parts live in the modules beside this one."""
 
 from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, current_task
-from maestro.core.user_code.exceptions import TaskFailed, TimeLimitReached
+from maestro.core.user_code.exceptions import TaskCancelled, TaskFailed, TaskInterrupted, TimeLimitReached
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.functions import Task, task
 from maestro.sdk.kinds import shell, uses
@@ -19,7 +19,9 @@ __all__ = [
     "NoCurrentTask",
     "Reference",
     "Task",
+    "TaskCancelled",
     "TaskFailed",
+    "TaskInterrupted",
     "TimeLimitReached",
     "Workflow",
     "current_task",

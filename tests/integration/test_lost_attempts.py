@@ -121,7 +121,7 @@ def test_cancel_comes_before_what_a_loss_asks_for(actor, connection, settings, t
 
     leases.take_back_lost(connection)
 
-    assert statuses(run.id) == {"a": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
 
 
 def test_task_may_be_run_again_though_others_of_its_workflow_must_not(actor, connection):

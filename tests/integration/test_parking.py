@@ -215,7 +215,7 @@ def test_cancel_ends_what_waits_and_revokes_its_call(actor, revoked):
 
     runs.cancel_run(actor=actor, run_id=run.id)
 
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
     assert revoked == [call_of(run).celery_id]
 

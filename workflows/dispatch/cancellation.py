@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from uuid import UUID
 
 from psycopg.rows import dict_row
 
+from executors.runtime.interrupt import PATIENCE_SECONDS
 from maestro.core import sql
 from workflows.dispatch import celery_calls, finalise
 from workflows.dispatch.messages import CallRef, TaskRef
@@ -14,8 +16,10 @@ from workflows.runs.statuses import Reason, RunStatus
 _LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # Who came first says why.
 _HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
-# Running rows only learn of it: whoever runs them ends them as cancelled. When the run's time is over, so is theirs:
-# those that do not stop are killed after their grace. Waiting for a row another transaction holds may show new rows to
+# For so long a running attempt is only told: code may look, and then gets an exception.
+NOTICE = datetime.timedelta(seconds=1 + PATIENCE_SECONDS)
+# Running rows only learn of it: whoever runs them ends them as cancelled. After the notice their time is over: those
+# that do not stop are killed after their grace. Waiting for a row another transaction holds may show new rows to
 # cancel, so the statement is repeated until it changes nothing.
 _CANCEL_TASKS = """
 WITH locked AS (
@@ -31,13 +35,13 @@ SET hold = 2,
     reason = CASE WHEN status = 'waiting' AND reason <> 'celery' THEN '' ELSE reason END,
     finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
     wake_at = NULL,
-    expires_at = CASE WHEN %(reason)s = 'timed_out' THEN least(expires_at, clock_timestamp()) ELSE expires_at END
+    expires_at = least(expires_at, clock_timestamp() + %(notice)s)
 FROM locked
 WHERE t.id = locked.id AND t.status IN ('pending', 'queued', 'waiting', 'running')
 """
-# After that, tasks that waited for a call are those that still say so.
+# After that, tasks that waited for a call are those that still say so. A call that has begun goes on.
 _TAKE_CALLS = """
-UPDATE task_executions SET reason = ''
+UPDATE task_executions SET reason = 'unconfirmed'
 WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
 RETURNING task_key, map_index, generation, tries
 """
@@ -57,7 +61,7 @@ def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunSta
 
 def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus | None, list[CallRef]]:
     """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
-    given = {"run_id": run_id, "reason": reason}
+    given = {"run_id": run_id, "reason": reason, "notice": NOTICE}
     with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
         run = cursor.execute(_LOCK_RUN, given).fetchone()
         if run is None:

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Sequence
 
@@ -166,11 +167,11 @@ def _run(claimed: Claim) -> Outcome:
 
 
 def _time_limit(claimed: Claim) -> TimeLimit | None:
-    if claimed.seconds_allowed is None or claimed.seconds_left is None or claimed.grace_seconds is None:
+    if claimed.grace_seconds is None:
         return None
     return TimeLimit(
-        allowed_seconds=claimed.seconds_allowed,
-        seconds_left=claimed.seconds_left,
+        allowed_seconds=math.inf if claimed.seconds_allowed is None else claimed.seconds_allowed,
+        seconds_left=math.inf if claimed.seconds_left is None else claimed.seconds_left,
         grace_seconds=claimed.grace_seconds,
     )
 

@@ -27,7 +27,9 @@ _WAITS = "t.id = %(id)s AND t.status = 'waiting' AND t.claim_token = %(token)s A
 _FINISH = """
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
-    reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN '' ELSE %(reason)s END,
+    reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN ''
+                  WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'stopped'
+                  ELSE %(reason)s END,
     tries = t.tries + CASE WHEN %(status)s = 'failed' THEN 1 ELSE 0 END,
     output = %(output)s,
     error_code = %(error_code)s,

@@ -68,6 +68,7 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
 ), judged AS (
     SELECT t.id, lost.claim_token,
            CASE WHEN lost.has_stopped THEN 0 ELSE 1 END AS losses,
+           CASE WHEN lost.has_stopped THEN 'killed' ELSE %(ended_how)s END AS ended_how,
            CASE WHEN lost.has_stopped THEN 'worker_stopped' ELSE %(code)s END AS code,
            CASE WHEN lost.has_stopped THEN 'The worker was stopped while it ran' ELSE %(cause)s END AS cause,
            CASE WHEN t.hold = 2 THEN 'cancelled'
@@ -83,7 +84,7 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
 ), taken AS (
     UPDATE task_executions c
     SET status = CASE j.verdict WHEN 'quarantined' THEN 'failed' ELSE j.verdict END,
-        reason = CASE j.verdict WHEN 'cancelled' THEN '' WHEN 'quarantined' THEN j.verdict ELSE j.code END,
+        reason = CASE j.verdict WHEN 'cancelled' THEN j.ended_how WHEN 'quarantined' THEN j.verdict ELSE j.code END,
         platform_failures = c.platform_failures + j.losses,
         claim_token = NULL,
         claim_worker_id = NULL,
@@ -148,6 +149,7 @@ def take_back_of_process(
         "message_id": message_id,
         "code": Reason.PROCESS_LOST,
         "cause": f"Its process {cause} while it ran",
+        "ended_how": Reason.KILLED,
     }
     rows = _take_back(connection, _TAKE_BACK_OF_PROCESS, parameters)
     for row in rows:
@@ -161,7 +163,11 @@ def give_back(connection: sql.Connection, *, worker_id: UUID, restored: Collecti
     `restored` are the messages that the broker gets back when the worker's connection ends: each of them starts the
     next attempt and keeps its place in the canvas. A row without one is sent, alone.
     """
-    rows = _take_back(connection, _GIVE_BACK, {"worker_id": worker_id, "code": Reason.WORKER_LOST, "cause": ""})
+    rows = _take_back(
+        connection,
+        _GIVE_BACK,
+        {"worker_id": worker_id, "code": Reason.WORKER_LOST, "cause": "", "ended_how": Reason.KILLED},
+    )
     for row in rows:
         logger.warning("Gave back task %s of run %s: this worker stops", row["task_key"], row["run_id"])
         if row["status"] != TaskStatus.QUEUED or row["claim_message"] not in restored:
@@ -177,6 +183,7 @@ def take_back_lost(connection: sql.Connection) -> int:
         "relist": RELIST,
         "code": Reason.WORKER_LOST,
         "cause": "The worker was lost while it ran",
+        "ended_how": Reason.UNCONFIRMED,
     }
     rows = _take_back(connection, _TAKE_BACK_OF_WORKERS, parameters)
     for row in rows:
@@ -194,6 +201,7 @@ def take_back_call(connection: sql.Connection, *, task_id: int, generation: int,
         "attempt": attempt,
         "code": Reason.CALL_LOST,
         "cause": "The broker or a worker lost the call of",
+        "ended_how": Reason.UNCONFIRMED,
     }
     rows = _take_back(connection, _TAKE_BACK_CALL, parameters)
     for row in rows:

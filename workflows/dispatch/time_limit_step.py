@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 from typing import Any
 
 from celery import bootsteps, signals
 from celery.worker import state
 
-from executors.pools import drain
+from executors.pools import drain, processes
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from maestro.core.outage import Outage
@@ -48,8 +46,9 @@ class TimeLimitStep(bootsteps.StartStopStep):
                 continue
             try:
                 # In this order: what is ended first is fenced, so the death of its process is no lost attempt.
-                for message_id in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
-                    _kill_process_of(message_id)
+                for overdue in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
+                    if _kill_process_of(overdue.message_id):
+                        time_limits.note_killed(sql.engine_connection(), overdue)
                 outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
@@ -58,10 +57,9 @@ class TimeLimitStep(bootsteps.StartStopStep):
                 logger.exception("Time limits could not be looked at, the next look tries again")
 
 
-def _kill_process_of(message_id: str) -> None:
+def _kill_process_of(message_id: str) -> bool:
+    """Kill the process that works on a message, and all that it has started; tell whether they have ended."""
     for request in drain.held_requests():
         if request.id == message_id and request.worker_pid:
-            try:
-                os.kill(request.worker_pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+            return processes.kill_tree(request.worker_pid)
+    return False

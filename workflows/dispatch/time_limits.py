@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +20,11 @@ from executors.base import TaskResult, timed_out
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.dispatch import advance, cancellation, celery_calls, each, finish, settle
+from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
 from workflows.dispatch.publish import RunRef
 from workflows.runs import joins
-from workflows.runs.statuses import Reason
+from workflows.runs.statuses import Reason, TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +33,15 @@ MAX_PER_LOOK = 200
 PROCESS_SLACK = datetime.timedelta(seconds=1)
 # …and for so long to its worker, which can also end that process.
 SLACK = datetime.timedelta(seconds=5)
+# The `hold` of a row whose run is to end.
+CANCELLED = 2
 # Of an attempt that has a limit only by that of its run.
 DEFAULT_GRACE = datetime.timedelta(seconds=10)
 
 # The status is written into the statement: given as a parameter, a plan for all of its values could not use the index.
 _OVERDUE = """
 SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.reason,
-       t.claim_token, t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
+       t.hold, t.claim_token, t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
 FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
 WHERE t.status = '{status}' AND t.expires_at < (SELECT clock_timestamp()) AND {due}
 ORDER BY t.expires_at LIMIT %(limit)s
@@ -86,6 +90,10 @@ WHERE c.id = late.id AND c.status IN ('pending', 'queued') AND c.hold = 0 AND c.
   AND c.first_started_at IS NULL
 RETURNING c.run_id, c.organization_id, c.task_key
 """
+_NOTE_KILLED = """
+UPDATE task_executions SET reason = 'killed'
+WHERE id = %(id)s AND claim_token = %(token)s AND status = 'cancelled' AND reason = 'unconfirmed'
+"""
 _OVERDUE_RUNS = """
 SELECT id FROM workflow_runs
 WHERE status = 'running' AND expires_at < (SELECT clock_timestamp()) AND hold <> 2
@@ -103,15 +111,32 @@ def end_overdue(connection: sql.Connection) -> int:
     )
 
 
-def end_overdue_of_worker(connection: sql.Connection, worker_id: UUID) -> list[str]:
-    """End the attempts of a worker that have not stopped within their grace; return the messages they were made for."""
-    ended: list[str] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """An attempt that was ended while its process may go on."""
+
+    task_id: int
+    """The row of its task."""
+    claim_token: UUID
+    """Its claim."""
+    message_id: str
+    """The message it was made for."""
+
+
+def end_overdue_of_worker(connection: sql.Connection, worker_id: UUID) -> list[Overdue]:
+    """End the attempts of a worker that have not stopped within their grace; their processes are to be killed."""
+    ended: list[Overdue] = []
     _end_attempts(connection, _OVERDUE_OF_WORKER, {"slack": PROCESS_SLACK, "worker_id": worker_id}, ended)
     return ended
 
 
+def note_killed(connection: sql.Connection, overdue: Overdue) -> None:
+    """Note that the process of an attempt that was cancelled has ended."""
+    connection.execute(_NOTE_KILLED, {"id": overdue.task_id, "token": overdue.claim_token})
+
+
 def _end_attempts(
-    connection: sql.Connection, statement: str, parameters: Mapping[str, Any], messages: list[str] | None = None
+    connection: sql.Connection, statement: str, parameters: Mapping[str, Any], overdue: list[Overdue] | None = None
 ) -> int:
     given = {"grace": DEFAULT_GRACE, "limit": MAX_PER_LOOK, **parameters}
     with sql.cursor(connection, dict_row) as cursor:
@@ -120,14 +145,18 @@ def _end_attempts(
     for row in rows:
         with each.run_of(row["run_id"]):
             version = cache.get_version(connection, row["workflow_version_id"])
-            outcome = finish.outcome_of(_timed_out(row), version, row["task_key"], row["tries"])
+            if row["hold"] == CANCELLED:
+                outcome = Outcome(status=TaskStatus.CANCELLED, reason=Reason.UNCONFIRMED)
+            else:
+                outcome = finish.outcome_of(_timed_out(row), version, row["task_key"], row["tries"])
             finished = finish.end_claim(connection, row["id"], row["claim_token"], outcome)
             if finished is None:
                 continue
             ended += 1
             logger.warning("Task %s of run %s did not stop when its time was over", row["task_key"], row["run_id"])
-            if messages is not None:
-                messages.append(row["claim_message"])
+            if overdue is not None:
+                names = {"task_id": row["id"], "claim_token": row["claim_token"], "message_id": row["claim_message"]}
+                overdue.append(Overdue(**names))
             if finished.finished_at is not None:
                 run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
                 advance.advance_from(connection, run, version, [row["task_key"]])

@@ -59,6 +59,9 @@ class Reason(StrEnum):
     QUARANTINED = "quarantined"
     SLEEP = "sleep"
     PAUSED = "paused"
+    STOPPED = "stopped"
+    KILLED = "killed"
+    UNCONFIRMED = "unconfirmed"
 
 
 class PauseScope(StrEnum):

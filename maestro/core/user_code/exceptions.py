@@ -32,10 +32,20 @@ class TaskFailed(Exception):
         """Seconds before which another attempt makes no sense."""
 
 
-class TimeLimitReached(Exception):
-    """Raised in a task's Python code, wherever it is, when the time of its attempt is over: clean up and end.
+class TaskInterrupted(Exception):
+    """Raised in a task's Python code, wherever it is, when its attempt is to stop: clean up and end.
 
     Who catches it and returns all the same has succeeded, if it was within the `grace` of the task's `timeout`.
+    """
+
+
+class TimeLimitReached(TaskInterrupted):
+    """The time of the attempt is over."""
+
+
+class TaskCancelled(TaskInterrupted):
+    """Somebody cancelled the run, or the attempt is no longer this worker's; a few seconds after
+    `current_task().is_cancelled()` has begun to say so.
     """
 
 

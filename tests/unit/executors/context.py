@@ -24,11 +24,14 @@ class FakeContext:
         self._grace_seconds = grace_seconds
         self._ends_at = time.monotonic() + seconds_left
         self.lines: list[tuple[str, str, str]] = []
-        self.is_cancelled = is_cancelled
+        self._is_cancelled = is_cancelled
         self._directory = directory
 
     def write_line(self, message: str, *, stream: str = "stdout", level: str = "info") -> None:
         self.lines.append((stream, level, message))
+
+    def is_cancelled(self) -> bool:
+        return self.seconds_left() <= 0 or self._is_cancelled()
 
     def seconds_left(self) -> float:
         return self._ends_at - time.monotonic()

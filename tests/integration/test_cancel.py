@@ -1,0 +1,165 @@
+"""Cancelling what runs: it is told, then made to stop, then killed; and the status says what of that was proven."""
+
+import signal
+import time
+
+import psutil
+
+from tests.builders import start_run, statuses, wait_for_end
+from tests.integration.calls import CALL, execute
+from tests.integration.conftest import WorkerProcess
+from tests.integration.schedules import FAILED, SUCCEEDED, row, take
+from workflows.dispatch import finish, leases, time_limits
+from workflows.models import TaskExecution, WorkflowRun
+from workflows.runs import services as runs
+
+FUNCTIONS = "tests.integration.stubborn"
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def calling(function, **args):
+    options = {"function": f"{FUNCTIONS}.{function}", "args": args}
+    return {"uses": "python", "with": options, "timeout": {"grace": "1s"}}
+
+
+def cancel(actor, run):
+    return runs.cancel_run(actor=actor, run_id=run.id)
+
+
+def wait_until(fact, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def is_running(run, key):
+    return lambda: row(run, key).status == "running"
+
+
+def test_attempt_that_stops_is_known_to_have_stopped(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    cancel(actor, run)
+    assert statuses(run.id) == {"a": "running", "b": "cancelled"}
+
+    finish.finish(connection, claimed, FAILED)
+
+    assert statuses(run.id)["a"] == "cancelled (stopped)"
+
+
+def test_attempt_that_succeeds_before_it_stops_has_succeeded(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    cancel(actor, run)
+
+    finish.finish(connection, claimed, SUCCEEDED)
+
+    assert statuses(run.id)["a"] == "succeeded"
+
+
+def test_what_has_not_begun_has_nothing_to_stop(actor, sent):
+    run = start_run(actor, {"a": "", "b": "a"})
+
+    cancel(actor, run)
+
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+
+
+def test_call_that_somebody_else_runs_may_go_on(actor, broker, empty_queue):
+    run = start_run(actor, {"a": CALL})
+    execute(run)
+
+    cancel(actor, run)
+
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
+
+
+def test_attempt_that_nobody_can_reach_is_given_up(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    take(connection, run, "a")
+    cancel(actor, run)
+    time_limits.end_overdue(connection)
+    assert statuses(run.id) == {"a": "running"}
+
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+    time_limits.end_overdue(connection)
+
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+    assert row(run, "a").error_message == ""
+
+
+def test_attempt_whose_process_has_died_is_known_to_have_ended(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    worker_id = claimed.run_id  # any
+    TaskExecution.objects.filter(run_id=run.id).update(claim_worker_id=worker_id, claim_message="m")
+    cancel(actor, run)
+
+    leases.take_back_of_process(connection, run_id=run.id, worker_id=worker_id, message_id="m", cause="died")
+
+    assert statuses(run.id) == {"a": "cancelled (killed)"}
+
+
+def test_killing_is_noted_once_it_is_proven(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    claimed = take(connection, run, "a")
+    worker_id = claimed.run_id  # any
+    TaskExecution.objects.filter(run_id=run.id).update(claim_worker_id=worker_id, claim_message="m")
+    cancel(actor, run)
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+
+    [overdue] = time_limits.end_overdue_of_worker(connection, worker_id)
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
+    time_limits.note_killed(connection, overdue)
+
+    assert statuses(run.id) == {"a": "cancelled (killed)"}
+
+
+def test_what_runs_is_told_then_interrupted_then_killed_with_all_it_started(actor, worker, tmp_path):
+    told, cleaned, started = (tmp_path / name for name in ("told", "cleaned", "started"))
+    run = start_run(actor, {"told": calling("stop_when_told", path=str(told))})
+    other = start_run(actor, {"cleans": calling("clean_up_when_cancelled", path=str(cleaned))})
+    wait_until(is_running(run, "told"))
+    wait_until(is_running(other, "cleans"))
+
+    cancel(actor, run)
+    cancel(actor, other)
+
+    assert (wait_for_end(run.id).status, wait_for_end(other.id).status) == ("cancelled", "cancelled")
+    assert (told.read_text(), cleaned.read_text()) == ("stopped by itself", "cleaned up")
+    assert statuses(run.id) == {"told": "cancelled (stopped)"}
+    assert statuses(other.id) == {"cleans": "cancelled (stopped)"}
+
+    stubborn = start_run(actor, {"a": calling("start_something_and_go_on", path=str(started)), "b": "a"})
+    wait_until(lambda: started.exists() and started.read_text())
+    grandchild = psutil.Process(int(started.read_text()))
+
+    cancel(actor, stubborn)
+
+    assert wait_for_end(stubborn.id).status == "cancelled"
+    wait_until(lambda: statuses(stubborn.id) == {"a": "cancelled (killed)", "b": "cancelled"})
+    wait_until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_cancel_outlives_the_worker_that_should_obey_it(actor, worker, beat, tmp_path):
+    """The worker is killed after the cancel; whoever looks next ends the task, and nobody runs it again."""
+    victim = WorkerProcess(tmp_path / "victim.log", name="victim", concurrency=1)
+    worker_stopped = psutil.Process(worker.pid)
+    tree = [worker_stopped, *worker_stopped.children(recursive=True)]
+    for each in tree:
+        each.suspend()
+    try:
+        victim.start()
+        run = start_run(actor, {"a": calling("go_on"), "b": "a"})
+        wait_until(is_running(run, "a"))
+        cancel(actor, run)
+        victim.stop(signal.SIGKILL)
+    finally:
+        for each in tree:
+            each.resume()
+
+    assert wait_for_end(run.id, 40).status == "cancelled"
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
+    assert row(run, "a").attempt == 1
