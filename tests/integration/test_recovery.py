@@ -267,7 +267,8 @@ def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent,
 
     lost_messages.resend_lost(connection)
 
-    assert (row(run, "a").queued_at.year > 2020 and "a" in sent) is expected
+    assert sent == (["a"] if expected else [])
+    assert (row(run, "a").queued_at.year > 2020) is (expected or case == "young")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +385,7 @@ def test_message_of_a_dead_worker_that_was_never_claimed_is_sent_again(actor, co
 
     lost_messages.resend_lost(connection)
 
-    assert "a" in sent
+    assert sent == ["a"]
 
 
 def test_run_that_cannot_be_recovered_does_not_stop_the_sweep(actor, connection, queue, monkeypatch):
