@@ -50,6 +50,12 @@ the workflow is the time of a whole run. An attempt whose time is over fails as 
 Each input has a JSON Schema (2020-12). Its `type` is one of {types}; `format` one of {formats}.
 An input with `default` may be left out of a run. A schema has at most {schema:,} characters as JSON; references to other schemas are refused.
 
+## `output`
+
+A task's `output` is the JSON Schema that its output must satisfy, by the same rules as that of an input; nothing is filled in. An attempt whose output
+does not fit fails as `output_refused` and says every reason, whoever ends it: the kind, a call, the end of a wait. `retry` may try it again, and what
+needs the task does not see the output.
+
 ## Expressions
 
 Any text in `with` and `outputs` may hold expressions, `${{{{ … }}}}`, and `if` is one. They are [CEL](https://cel.dev): no loops without end, no side

@@ -46,6 +46,8 @@ class Settings:
     """How often and when it is tried again."""
     timeout: JsonValue = None
     """How long it may take."""
+    output: Mapping[str, JsonValue] | None = None
+    """What its output must be."""
     description: str | None = None
     """What it is for."""
 
@@ -59,6 +61,7 @@ def make_settings(
     on_worker_lost: str | None = None,
     retry: Mapping[str, JsonValue] | None = None,
     timeout: Timeout | None = None,
+    output: Mapping[str, JsonValue] | None = None,
     description: str | None = None,
 ) -> Settings:
     """Check the keywords that every task takes. Raises DefinitionError."""
@@ -76,6 +79,7 @@ def make_settings(
         condition=if_,
         retry=check_retry(retry),
         timeout=check_timeout(timeout),
+        output=output,
         on_worker_lost=on_worker_lost,
         description=description,
     )
@@ -139,6 +143,8 @@ class Building:
             task["retry"] = settings.retry
         if settings.timeout is not None:
             task["timeout"] = settings.timeout
+        if settings.output is not None:
+            task["output"] = dict(settings.output)
         self.tasks[key] = task
         return Reference(f"tasks.{key}.output")
 

@@ -20,6 +20,7 @@ def uses(
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
     timeout: Timeout | None = None,
+    output: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task of any kind, with its options as a definition has them under `with:`; return its output's reference.
@@ -34,6 +35,7 @@ def uses(
         if_=if_,
         retry=retry,
         timeout=timeout,
+        output=output,
         on_worker_lost=on_worker_lost,
         description=description,
     )
@@ -55,6 +57,7 @@ def shell(
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
     timeout: Timeout | None = None,
+    output: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
     """Add a task that runs a command with `/bin/sh`. Pass values by `env` and quote them: `"$NAME"`."""
@@ -69,6 +72,7 @@ def shell(
         if_=if_,
         retry=retry,
         timeout=timeout,
+        output=output,
         on_worker_lost=on_worker_lost,
         description=description,
     )

@@ -18,6 +18,7 @@ from maestro.core.user_code.exceptions import TaskFailed, error_code, summarize
 from maestro.core.user_code.typed_function import NotJson, to_json
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.workflows import Workflow
+from workflows.definition.contracts import OUTPUT_REFUSED, find_breach
 from workflows.definition.document import Document
 from workflows.definition.expressions import ExpressionFailed, compile_condition, compile_template
 from workflows.definition.graph import TaskGraph
@@ -174,7 +175,7 @@ class _Run:
     @staticmethod
     def _is_tried_again(ended: LocalTask, rule: RetrySpec) -> bool:
         """Tell whether another attempt follows while there is one left; without the delays."""
-        is_hopeless = ended.exception is None or (
+        is_hopeless = (ended.exception is None and ended.error_code != OUTPUT_REFUSED) or (
             isinstance(ended.exception, TaskFailed) and not ended.exception.is_retryable
         )
         return ended.status == "failed" and not is_hopeless and rule.tries_again_on(ended.error_code)
@@ -192,6 +193,8 @@ class _Run:
             return LocalTask(status="failed", error_code=code, error_message=message, exception=error)
         if problems := check_value(output, ("output",)):
             return LocalTask(status="failed", error_code="output_not_json", error_message=str(problems[0]))
+        if breach := find_breach(self._definition.tasks[key].output, output):
+            return LocalTask(status="failed", error_code=OUTPUT_REFUSED, error_message=breach)
         return LocalTask(status="succeeded", output=output)
 
     def _action(self, key: str, kind: str, options: dict[str, JsonValue]) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of one input: whether it is one, and whether a value satisfies it.
+"""The JSON Schema (2020-12) of one input, or of a task's output: whether it is one, and whether a value satisfies it.
 
 Schemas come from tenants and are applied in shared processes, so what could fetch, loop or explode is left out:
 references, unevaluated members, and regular expressions beyond RE2. A keyword nobody knows is refused, not ignored.
@@ -19,7 +19,7 @@ from workflows.definition.canonical import canonical_json, comparable_json
 from workflows.definition.cel import EvaluationFailed, matches_pattern
 from workflows.definition.input_messages import explain
 from workflows.definition.problems import Path, Problem, suggestion
-from workflows.definition.secrets import find_misplaced
+from workflows.definition.secrets import find_misplaced, find_useless
 from workflows.definition.values import JsonValue, describe
 
 FORMATS = ("date", "date-time", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
@@ -43,6 +43,11 @@ def check_schema(schema: Mapping[str, JsonValue], path: Path) -> list[Problem]:
         message = f"has {size:,} characters as JSON; at most {MAX_SCHEMA_CHARACTERS:,} are allowed"
         return [Problem(code="too_large", path=path, message=message)]
     return list(_check(schema, path)) or [*find_misplaced(schema, path), *_check_defaults(schema, path)]
+
+
+def check_output_schema(schema: Mapping[str, JsonValue], path: Path) -> list[Problem]:
+    """Return every reason why the schema of a task's output cannot be used."""
+    return check_schema(schema, path) or list(find_useless(schema, path))
 
 
 def check_against(schema: Mapping[str, JsonValue], value: JsonValue, path: Path) -> list[Problem]:
@@ -100,7 +105,7 @@ def _check(schema: JsonValue, path: Path) -> Iterator[Problem]:
     for keyword, value in schema.items():
         at = (*path, keyword)
         if keyword in _UNSUPPORTED:
-            message = f"`{keyword}` is not supported in the schema of an input"
+            message = f"`{keyword}` is not supported in a schema"
             yield Problem(code="not_supported_yet", path=at, message=message)
         elif keyword in _SUBSCHEMA:
             yield from _check(value, at)

@@ -32,6 +32,11 @@ def workflow_schema(kinds: Kinds) -> dict[str, JsonValue]:
     }
     definitions["input"] = _input_schema()
     task = definitions["TaskSpec"]
+    task["properties"]["output"] = {
+        "description": task["properties"]["output"]["description"],
+        "anyOf": [{"$ref": "#/$defs/output"}, {"type": "null"}],
+    }
+    definitions["output"] = _value_schema("JSON Schema of a task's output.")
     task["properties"]["uses"]["enum"] = sorted(kinds)
     task["allOf"] = [_options_of(kind, kinds[kind], definitions) for kind in sorted(kinds)]
     root = _without_titles(language)
@@ -47,14 +52,19 @@ def workflow_schema(kinds: Kinds) -> dict[str, JsonValue]:
 
 
 def _input_schema() -> dict[str, JsonValue]:
+    schema = _value_schema("JSON Schema of one input. Without `default` the input must be given.")
+    schema["properties"]["default"] = {"description": "The value when a run gives none."}
+    return schema
+
+
+def _value_schema(description: str) -> dict[str, JsonValue]:
     return {
-        "description": "JSON Schema of one input. Without `default` the input must be given.",
+        "description": description,
         "type": "object",
         "properties": {
             "type": {"anyOf": [{"enum": list(TYPES)}, {"type": "array", "items": {"enum": list(TYPES)}}]},
             "format": {"enum": list(FORMATS)},
             "description": {"type": "string"},
-            "default": {"description": "The value when a run gives none."},
             "enum": {"type": "array"},
         },
     }

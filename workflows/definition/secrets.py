@@ -85,6 +85,13 @@ def find_misplaced(schema: JsonValue, path: Path) -> Iterator[Problem]:
             yield Problem(code="not_allowed", path=at, message=message)
 
 
+def find_useless(schema: JsonValue, path: Path) -> Iterator[Problem]:
+    """Yield a problem when the schema of something else than an input marks anything `writeOnly`."""
+    if _marks(schema):
+        message = "holds a `writeOnly`, which hides nothing here: only inputs can be secret"
+        yield Problem(code="not_allowed", path=path, message=message)
+
+
 def _marks(value: JsonValue) -> bool:
     if isinstance(value, dict):
         return is_secret(value) or any(map(_marks, value.values()))

@@ -27,7 +27,6 @@ UNSUPPORTED_TASK_KEYS = frozenset(
         "for_each",
         "max_parallel",
         "continue_on_error",
-        "output",
         "queue",
         "priority",
     }
@@ -179,6 +178,11 @@ class TaskSpec(_Spec):
     timeout: TaskTimeoutValue | None = Field(
         default=None,
         description="How long each attempt may take, such as `20s`; or a mapping of several limits.",
+    )
+    output: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="JSON Schema of the task's output. An attempt whose output does not fit it fails as"
+        " `output_refused`.",
     )
     description: str | None = Field(default=None, description="What the task is for, in words.")
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from workflows.definition.document import Document
 from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
 from workflows.definition.graph import TaskGraph, check_needs
-from workflows.definition.input_schema import check_schema
+from workflows.definition.input_schema import check_output_schema, check_schema
 from workflows.definition.limits import TaskTimeout
 from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
 from workflows.definition.options import Kinds, check_kind, check_options, option_names
@@ -118,6 +118,8 @@ def _check_task(key: str, task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
         yield from check_kind(kind, kinds, (*path, "uses"))
         if kind in kinds and isinstance(options, dict):
             yield from check_options(options, kind, kinds[kind], (*path, "with"))
+    if isinstance(task.get("output"), dict):
+        yield from check_output_schema(task["output"], (*path, "output"))
     if not task.get("needs") and task.get("run_if") in _EARLY_JOINS:
         message = f"a task without needs never runs if {task['run_if']}; add needs or leave run_if out"
         yield Problem(code="never_runs", path=(*path, "run_if"), message=message)

@@ -10,9 +10,11 @@ from uuid import UUID
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from executors.base import JsonValue, TaskResult
+from executors.base import JsonValue, TaskError, TaskResult
+from executors.runtime.attempt import check_result
 from maestro.core import sql
 from workflows.catalog.cache import CompiledVersion
+from workflows.definition.contracts import OUTPUT_REFUSED, find_breach
 from workflows.dispatch import retry
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.retry import Retry
@@ -97,13 +99,14 @@ class Finished:
 
 def outcome_of(result: TaskResult, version: CompiledVersion, task_key: str, tries: int) -> Outcome:
     """Translate the result of an attempt or a call that has ended, after so many failures before it."""
-    if result.error is None:
+    error = result.error or _refusal(result.output, version, task_key)
+    if error is None:
         return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
     return Outcome(
         status=TaskStatus.FAILED,
-        error_code=result.error.code,
-        error_message=result.error.message,
-        retry=retry.retry_after(version, task_key, tries, result.error),
+        error_code=error.code,
+        error_message=error.message,
+        retry=retry.retry_after(version, task_key, tries, error),
     )
 
 
@@ -123,6 +126,14 @@ def end_claim(connection: sql.Connection, row_id: int, token: UUID, outcome: Out
 def end_wait(connection: sql.Connection, row_id: int, token: UUID, outcome: Outcome) -> Finished | None:
     """Do the same for what an attempt has parked; None also when it is paused."""
     return _finish(connection, row_id, token, outcome, _OF_WAIT)
+
+
+def _refusal(output: JsonValue, version: CompiledVersion, task_key: str) -> TaskError | None:
+    """Return the error of an attempt whose output breaks the task's contract."""
+    breach = find_breach(version.task(task_key).output, output)
+    if breach is None:
+        return None
+    return check_result(TaskResult(error=TaskError(code=OUTPUT_REFUSED, message=breach))).error
 
 
 def _finish(

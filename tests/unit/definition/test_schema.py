@@ -46,6 +46,8 @@ def test_schema_is_a_json_schema_that_stands_alone():
         MINIMAL
         | {"tasks": {"a": {"uses": "noop", "timeout": "20s", "retry": {"on": ["a", "a"], "not_on": ["b", "b"]}}}},
         MINIMAL | {"tasks": {"a": {"uses": "noop", "timeout": None, "retry": {"backoff": 1, "within": None}}}},
+        MINIMAL | {"tasks": {"a": {"uses": "noop", "output": {"type": "object", "required": ["rows"]}}}},
+        MINIMAL | {"tasks": {"a": {"uses": "noop", "output": None}}},
     ],
 )
 def test_document_that_is_valid_is_accepted(value):
@@ -82,6 +84,8 @@ def test_options_that_are_valid_are_accepted(kind, options):
         {"tasks": {"a": {"uses": "batch", "with": {"steps": [{"run": "a", "after": {}}]}}}},
         {"inputs": {"A": {}}},
         {"inputs": {"a": {"type": "strin"}}},
+        {"tasks": {"a": {"uses": "noop", "output": {"type": "strin"}}}},
+        {"tasks": {"a": {"uses": "noop", "output": []}}},
     ],
 )
 def test_what_a_schema_can_refuse_is_refused_by_both(change):

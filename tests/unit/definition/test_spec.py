@@ -38,6 +38,7 @@ def test_smallest_definition_has_these_defaults():
         "on_worker_lost": None,
         "retry": None,
         "timeout": None,
+        "output": None,
         "description": None,
     }
     assert smallest.retry_of("a") is None

@@ -136,6 +136,14 @@ def test_every_problem_is_told_at_once_with_code_path_line_and_column():
             "should be a duration such as 200ms, 3s, 5m, 2h or 1d, or a number of seconds",
         ),
         ({"timeout": 0}, "must be greater than 0"),
+        (
+            {"tasks": {"a": {"uses": "noop", "output": {"typ": "object"}}}},
+            'is not a keyword of JSON Schema; did you mean "type"?',
+        ),
+        (
+            {"tasks": {"a": {"uses": "noop", "output": {"properties": {"a": {"writeOnly": True}}}}}},
+            "holds a `writeOnly`, which hides nothing here: only inputs can be secret",
+        ),
         ({"tasks": {"a": {"uses": "noop", "retry": 3}}}, "must be a mapping, not a whole number"),
         ({"defaults": {"retri": {}}}, '"retri" is not a key of `defaults`; did you mean "retry"?'),
         (

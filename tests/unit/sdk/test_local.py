@@ -263,3 +263,26 @@ def test_sleep_ends_at_once():
     run = run_locally(naps)
 
     assert (run.status, run.tasks["sleep"].output) == ("succeeded", None)
+
+
+ROWS = {"type": "object", "required": ["rows"]}
+
+
+def test_output_is_held_to_its_contract():
+    def draw():
+        uses("http", {"url": "https://example.org"}, key="load", output=ROWS)
+
+    refused = run(draw, {"load": {"lines": 1}})
+
+    assert (refused.status, refused.tasks["load"].error_code) == ("failed", "output_refused")
+    assert refused.tasks["load"].error_message == 'output: needs the key "rows"'
+    assert run(draw, {"load": {"rows": 1}}).status == "succeeded"
+
+
+def test_refused_output_is_tried_again():
+    outputs = iter([{}, {"rows": 1}])
+
+    def draw():
+        uses("http", {"url": "https://example.org"}, key="load", output=ROWS, retry={"max_attempts": 3})
+
+    assert run(draw, {"load": lambda url: next(outputs)}).tasks["load"].attempts == 2
