@@ -15,6 +15,7 @@ class ExpectedTask:
     needs: tuple[str, ...] = ()
     rule: RunIf = RunIf.ALL_SUCCEEDED
     fails: bool = False
+    may_fail: bool = False
     condition: bool = True
     seconds: float = 0
 
@@ -25,6 +26,7 @@ class ExpectedTask:
             {"uses": "noop", "needs": list(self.needs), "run_if": self.rule.value}
             | ({"with": options} if options else {})
             | ({} if self.condition else {"if": "${{ 1 > 2 }}"})
+            | ({"continue_on_error": True} if self.may_fail else {})
         )
 
 
@@ -37,8 +39,8 @@ def interpret(tasks: Mapping[str, ExpectedTask]) -> tuple[RunStatus, Ends]:
     while len(ends) < len(tasks):
         for key, task in tasks.items():
             if key not in ends and all(need in ends for need in task.needs):
-                ends[key] = _end(task, ends)
-    failed = any(status is TaskStatus.FAILED for status, _ in ends.values())
+                ends[key] = _end(task, tasks, ends)
+    failed = any(status is TaskStatus.FAILED and not tasks[key].may_fail for key, (status, _) in ends.items())
     return (RunStatus.FAILED if failed else RunStatus.SUCCEEDED), ends
 
 
@@ -49,16 +51,20 @@ def ends_without(tasks: Mapping[str, ExpectedTask], slow: str) -> set[str]:
         ready = {
             key
             for key, task in tasks.items()
-            if key not in ends | {slow: None}
-            and decide_join(task.rule, [ends.get(need, (TaskStatus.RUNNING, "")) for need in task.needs]) is not None
+            if key not in ends | {slow: None} and _decision(task, tasks, ends) is not None
         }
         if not ready:
             return set(ends)
-        ends |= {key: _end(tasks[key], ends) for key in ready}
+        ends |= {key: _end(tasks[key], tasks, ends) for key in ready}
 
 
-def _end(task: ExpectedTask, ends: Ends) -> tuple[TaskStatus, str]:
-    decision = decide_join(task.rule, [ends.get(need, (TaskStatus.RUNNING, "")) for need in task.needs])
+def _decision(task: ExpectedTask, tasks: Mapping[str, ExpectedTask], ends: Ends) -> str | None:
+    needs = [(*ends.get(need, (TaskStatus.RUNNING, "")), tasks[need].may_fail) for need in task.needs]
+    return decide_join(task.rule, needs)
+
+
+def _end(task: ExpectedTask, tasks: Mapping[str, ExpectedTask], ends: Ends) -> tuple[TaskStatus, str]:
+    decision = _decision(task, tasks, ends)
     if decision != RUN:
         assert decision is not None
         return TaskStatus.SKIPPED, decision

@@ -2,6 +2,8 @@
 rule.
 """
 
+import graphlib
+
 from hypothesis import strategies as st
 
 from tests.reference import ExpectedTask
@@ -21,6 +23,7 @@ def graphs(draw, slow_seconds):
             seconds=slow_seconds if key == slow else 0,
             rule=draw(_RULES) if needed else RunIf.ALL_SUCCEEDED,
             fails=draw(_SELDOM),
+            may_fail=draw(_SELDOM),
             condition=not draw(_SELDOM),
         )
         for key, needed in needs.items()
@@ -76,4 +79,4 @@ def _series_parallel(draw):
         for key in followers:
             needs[key] = [join if need == start else need for need in needs[key]]
         needs |= {branch: [start] for branch in branches} | {join: branches}
-    return needs
+    return {key: needs[key] for key in graphlib.TopologicalSorter(needs).static_order()}

@@ -162,6 +162,9 @@ class TaskExecution(models.Model):
     kind = models.TextField()
     needs = ArrayField(models.TextField(), default=list)
     run_if = models.TextField(default=RunIf.ALL_SUCCEEDED)
+    continue_on_error = models.BooleanField(
+        db_default=False, help_text="Whether it may fail without failing the run and what needs it."
+    )
     status = models.TextField(
         choices=[(status.value, status.value) for status in TaskStatus], default=TaskStatus.PENDING
     )

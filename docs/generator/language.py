@@ -31,6 +31,8 @@ A task that is not to run is skipped. A cancelled task counts as failed, and so 
 task skipped by its `if` does not.
 
 {run_if}
+A task that fails under `continue_on_error` counts as succeeded here, and does not fail the run; `tasks.KEY.status` says `failed` all the same.
+
 ## `retry`
 
 A task with `retry` is tried again when an attempt fails, after a delay that doubles and is drawn at random, unless this says otherwise. `defaults`

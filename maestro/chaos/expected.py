@@ -55,10 +55,10 @@ def interpret(graph: Graph) -> ExpectedRun:
     """Run the tasks one after the other; return how each and the run must end."""
     tasks: dict[str, ExpectedTask] = {}
     for key, task in graph.items():
-        end = _end_of(task, tasks)
+        end = _end_of(task, tasks, graph)
         waits = task.reads_needs and end.runs
         tasks[key] = replace(end, after=tuple(need for need in task.needs if waits and tasks[need].runs))
-    if any(task.status == FAILED for task in tasks.values()):
+    if any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items()):
         return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
     needed = {need for task in graph.values() for need in task.needs}
     values = {key: task.value for key, task in tasks.items() if key not in needed}
@@ -71,9 +71,9 @@ def value_of(number: int, values: list[int]) -> int:
     return (number + sum(values)) % VALUES
 
 
-def _end_of(task: Task, ended: Mapping[str, ExpectedTask]) -> ExpectedTask:
+def _end_of(task: Task, ended: Mapping[str, ExpectedTask], graph: Graph) -> ExpectedTask:
     needs = [ended[need] for need in task.needs]
-    decision = decide_join(task.rule, [_as_need(need) for need in needs])
+    decision = decide_join(task.rule, [_as_need(ended[need], graph[need]) for need in task.needs])
     if decision is not Decision.RUN:
         return ExpectedTask(status=SKIPPED, reason=str(decision))
     values = [need.value or 0 for need in needs]
@@ -85,7 +85,7 @@ def _end_of(task: Task, ended: Mapping[str, ExpectedTask]) -> ExpectedTask:
     return ExpectedTask(status=SUCCEEDED, value=value, most_failures=task.failures)
 
 
-def _as_need(task: ExpectedTask) -> End:
-    if task.status == SKIPPED:
-        return End.FAILED if task.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
-    return End(task.status)
+def _as_need(end: ExpectedTask, task: Task) -> End:
+    if end.status == SKIPPED:
+        return End.FAILED if end.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
+    return End.SUCCEEDED if task.may_fail else End(end.status)

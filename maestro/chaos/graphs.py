@@ -81,6 +81,8 @@ class Task:
     """How often its code fails before it succeeds; fewer than `tries`."""
     tries: int = 1
     """How often it is tried."""
+    may_fail: bool = False
+    """Its `continue_on_error`."""
 
     @property
     def reads_needs(self) -> bool:
@@ -172,6 +174,7 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...]) -> Task:
         fails=chance.random() < 0.05,
         failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON else 0,
         tries=tries,
+        may_fail=chance.random() < 0.2,
     )
 
 
@@ -189,7 +192,14 @@ def _task_definition(task: Task) -> dict[str, JsonValue]:
             "command": _SCRIPT,
             "env": {**environment, "SECONDS_TO_SLEEP": task.seconds, "STATUS": 3 if task.fails else 0},
         }
-    definition = {"uses": task.kind.value, "needs": list(task.needs), "run_if": task.rule.value, "with": options}
+    definition: dict[str, JsonValue] = {
+        "uses": task.kind.value,
+        "needs": list(task.needs),
+        "run_if": task.rule.value,
+        "with": options,
+    }
+    if task.may_fail:
+        definition["continue_on_error"] = True
     if task.tries > 1:
         definition["retry"] = {
             "max_attempts": task.tries,

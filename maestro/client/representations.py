@@ -141,6 +141,8 @@ class TaskExecution(Representation):
     lost_attempts: int = 0
     """Attempts that were lost, because their worker or its process died."""
     needs: Strings = ()
+    continue_on_error: bool = False
+    """Whether it may fail without failing the run and what needs it."""
     wake_at: Moment | None = None
     output: JsonValue = None
     error_code: str | None = None

@@ -46,6 +46,8 @@ class Settings:
     """How often and when it is tried again."""
     timeout: JsonValue = None
     """How long it may take."""
+    continue_on_error: bool | None = None
+    """Whether it may fail without failing the run."""
     output: Mapping[str, JsonValue] | None = None
     """What its output must be."""
     description: str | None = None
@@ -61,6 +63,7 @@ def make_settings(
     on_worker_lost: str | None = None,
     retry: Mapping[str, JsonValue] | None = None,
     timeout: Timeout | None = None,
+    continue_on_error: bool | None = None,
     output: Mapping[str, JsonValue] | None = None,
     description: str | None = None,
 ) -> Settings:
@@ -79,6 +82,7 @@ def make_settings(
         condition=if_,
         retry=check_retry(retry),
         timeout=check_timeout(timeout),
+        continue_on_error=continue_on_error,
         output=output,
         on_worker_lost=on_worker_lost,
         description=description,
@@ -143,6 +147,8 @@ class Building:
             task["retry"] = settings.retry
         if settings.timeout is not None:
             task["timeout"] = settings.timeout
+        if settings.continue_on_error is not None:
+            task["continue_on_error"] = settings.continue_on_error
         if settings.output is not None:
             task["output"] = dict(settings.output)
         self.tasks[key] = task

@@ -41,6 +41,7 @@ class Task(TypedFunction[Parameters, Returned]):
         on_worker_lost: str | None = None,
         retry: Mapping[str, JsonValue] | None = None,
         timeout: Timeout | None = None,
+        continue_on_error: bool | None = None,
         output: Mapping[str, JsonValue] | None = None,
         description: str | None = None,
     ) -> Task[Parameters, Returned]:
@@ -49,7 +50,8 @@ class Task(TypedFunction[Parameters, Returned]):
         `key` names it, `after` waits for tasks without reading them, `run_if` and `if_` say when it runs, `retry`
         how often and when it is tried again, with the keys a definition has (`{"max_attempts": 5, "delay": "2s"}`),
         `timeout` how long it may take (`"20s"` for each attempt, or `{"attempt": "20s", "total": "5m"}`), `output`
-        is the JSON Schema that its output must satisfy, and `on_worker_lost="fail"` says that it must not run twice.
+        is the JSON Schema that its output must satisfy, `continue_on_error=True` says that it may fail, and
+        `on_worker_lost="fail"` that it must not run twice.
         """
         changed = Task(self.function)
         changed.settings = make_settings(
@@ -60,6 +62,7 @@ class Task(TypedFunction[Parameters, Returned]):
             on_worker_lost=on_worker_lost,
             retry=retry,
             timeout=timeout,
+            continue_on_error=continue_on_error,
             output=output,
             description=description,
         )

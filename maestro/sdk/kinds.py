@@ -20,6 +20,7 @@ def uses(
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
     timeout: Timeout | None = None,
+    continue_on_error: bool | None = None,
     output: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
@@ -35,6 +36,7 @@ def uses(
         if_=if_,
         retry=retry,
         timeout=timeout,
+        continue_on_error=continue_on_error,
         output=output,
         on_worker_lost=on_worker_lost,
         description=description,
@@ -57,6 +59,7 @@ def shell(
     on_worker_lost: str | None = None,
     retry: Mapping[str, Any] | None = None,
     timeout: Timeout | None = None,
+    continue_on_error: bool | None = None,
     output: Mapping[str, Any] | None = None,
     description: str | None = None,
 ) -> Any:
@@ -72,6 +75,7 @@ def shell(
         if_=if_,
         retry=retry,
         timeout=timeout,
+        continue_on_error=continue_on_error,
         output=output,
         on_worker_lost=on_worker_lost,
         description=description,

@@ -141,7 +141,14 @@ class _Run:
 
     def result(self) -> LocalRun:
         """Return how the run ended."""
-        failed = next((key for key, task in self.tasks.items() if task.status == "failed"), None)
+        failed = next(
+            (
+                key
+                for key, task in self.tasks.items()
+                if task.status == "failed" and not self._definition.continues_on_error(key)
+            ),
+            None,
+        )
         if failed is not None:
             return self._failed(f"Task {failed} failed: {self.tasks[failed].error_message}")
         try:
@@ -150,11 +157,18 @@ class _Run:
             return self._failed(str(error))
         return LocalRun(status="succeeded", outputs=rendered, error_message="", tasks=self.tasks)
 
+    def _end(self, key: str) -> End:
+        """Return how a task ended, as joins count it."""
+        task = self.tasks[key]
+        if task.status == "skipped":
+            return End.FAILED if task.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
+        return End.SUCCEEDED if self._definition.continues_on_error(key) else End(task.status)
+
     def _failed(self, message: str) -> LocalRun:
         return LocalRun(status="failed", outputs=None, error_message=message, tasks=self.tasks)
 
     def _execute(self, key: str, task: TaskSpec) -> LocalTask:
-        decision = decide_join(task.run_if, [_end(self.tasks[need]) for need in task.needs])
+        decision = decide_join(task.run_if, [self._end(need) for need in task.needs])
         if decision is not Decision.RUN:
             return LocalTask(status="skipped", reason=str(decision))
         path = ("tasks", key)
@@ -242,9 +256,3 @@ def _find_function(key: str, path: str) -> Callable[..., object]:
     except (ImportError, AttributeError, ValueError) as error:
         raise DefinitionError(f"task {key}: with.function: {path!r} is not found: {error}") from error
     return function
-
-
-def _end(task: LocalTask) -> End:
-    if task.status == "skipped":
-        return End.FAILED if task.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
-    return End(task.status)

@@ -11,12 +11,15 @@ from workflows.runs import joins
 from workflows.runs.statuses import Reason, TaskStatus
 
 ENDS = [
-    (TaskStatus.RUNNING, ""),
-    (TaskStatus.SUCCEEDED, ""),
-    (TaskStatus.FAILED, ""),
-    (TaskStatus.CANCELLED, ""),
-    (TaskStatus.SKIPPED, Reason.UPSTREAM_FAILED),
-    (TaskStatus.SKIPPED, Reason.CONDITION),
+    (TaskStatus.RUNNING, "", False),
+    (TaskStatus.SUCCEEDED, "", False),
+    (TaskStatus.FAILED, "", False),
+    (TaskStatus.CANCELLED, "", False),
+    (TaskStatus.SKIPPED, Reason.UPSTREAM_FAILED, False),
+    (TaskStatus.SKIPPED, Reason.CONDITION, False),
+    (TaskStatus.FAILED, "", True),
+    (TaskStatus.CANCELLED, "", True),
+    (TaskStatus.SKIPPED, Reason.UPSTREAM_FAILED, True),
 ]
 COMBINATIONS = [
     (rule, needs)
@@ -36,14 +39,15 @@ def decisions(database):
     ]
     upstream = [
         {"run_id": number, "task_key": f"n{i}", "needs": [], "status": status, "reason": reason}
+        | {"continue_on_error": may_fail}
         for number, (_, needs) in enumerate(COMBINATIONS)
-        for i, (status, reason) in enumerate(needs)
+        for i, (status, reason, may_fail) in enumerate(needs)
     ]
     with connection.transaction(force_rollback=True):
         connection.execute(
             "CREATE TEMPORARY TABLE task_executions"
             " (run_id int, task_key text, map_index int, needs text[], run_if text, status text, reason text,"
-            " finished_at timestamptz)"
+            " continue_on_error boolean, finished_at timestamptz)"
         )
         connection.execute(
             "INSERT INTO task_executions SELECT * FROM jsonb_populate_recordset(NULL::task_executions, %s)",
@@ -59,7 +63,7 @@ def decisions(database):
 def test_sql_and_function_agree_on_every_combination(decisions):
     expected = {number: joins.decide_join(rule, needs) for number, (rule, needs) in enumerate(COMBINATIONS)}
 
-    assert len(expected) == 420
+    assert len(expected) == 1100
     assert decisions == expected
 
 
@@ -79,9 +83,14 @@ def test_sql_and_function_agree_on_every_combination(decisions):
         (RunIf.NONE_FAILED, "sx", "run"),
         (RunIf.NONE_FAILED, "sf", "upstream_failed"),
         (RunIf.ANY_FAILED, "", "run"),
+        (RunIf.ALL_SUCCEEDED, "st", "run"),
+        (RunIf.ANY_SUCCEEDED, "tr", "run"),
+        (RunIf.NONE_FAILED, "t", "run"),
+        (RunIf.ANY_FAILED, "tr", None),
+        (RunIf.ANY_FAILED, "t", "upstream_skipped"),
     ],
 )
 def test_join_rules_say_what_the_documentation_says(rule, needs, decision):
-    ends = {"s": ENDS[1], "r": ENDS[0], "f": ENDS[2], "x": ENDS[5]}
+    ends = {"s": ENDS[1], "r": ENDS[0], "f": ENDS[2], "x": ENDS[5], "t": ENDS[6]}
 
     assert joins.decide_join(rule, [ends[letter] for letter in needs]) == decision

@@ -102,5 +102,5 @@ def _check_start(task, row, rows):
 
 def _seen_at(row, moment):
     if row.finished_at <= moment:
-        return TaskStatus(row.status), row.reason
-    return TaskStatus.RUNNING, ""
+        return TaskStatus(row.status), row.reason, row.continue_on_error
+    return TaskStatus.RUNNING, "", False

@@ -88,6 +88,7 @@ def compile_definition(definition: WorkflowDefinition) -> ExecutionPlan:
     return plans.make_plan(
         {key: (task.uses, task.run_if, task.needs) for key, task in definition.tasks.items()},
         limits={key: timeout.model_dump(exclude_none=True) for key, timeout in timeouts.items() if timeout is not None},
+        continuing={key for key in definition.tasks if definition.continues_on_error(key)},
     )
 
 

@@ -8,12 +8,12 @@ table of ancestors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 
 # Kinds that wait outside a worker by nature: nothing can follow them in the same canvas.
 PARKING_KINDS = frozenset({"approval", "celery", "signal", "sleep", "workflow"})
@@ -52,6 +52,8 @@ class PlannedTask:
     """Positions of the tasks that wait for it."""
     limits: Limits | None
     """How long it may take; None for as long as it does."""
+    continues_on_error: bool
+    """Whether it may fail without failing the run and what needs it."""
     join: int | None
     """For a fork whose branches meet again in a closed, series-parallel region: the position of the join."""
 
@@ -92,9 +94,13 @@ class ExecutionPlan:
 
 
 def make_plan(
-    tasks: Mapping[str, tuple[str, str, Sequence[str]]], limits: Mapping[str, Limits] | None = None
+    tasks: Mapping[str, tuple[str, str, Sequence[str]]],
+    limits: Mapping[str, Limits] | None = None,
+    continuing: Collection[str] = (),
 ) -> ExecutionPlan:
-    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs), and the limits of tasks with some."""
+    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs), the limits of tasks with some, and
+    the keys of those that may fail.
+    """
     order = _topological_order({key: needs for key, (_, _, needs) in tasks.items()})
     positions = {key: position for position, key in enumerate(order)}
     needs = [tuple(sorted(positions[need] for need in tasks[key][2])) for key in order]
@@ -110,6 +116,7 @@ def make_plan(
             needs=needs[i],
             successors=tuple(successors[i]),
             limits=(limits or {}).get(key),
+            continues_on_error=key in continuing,
             join=None,
         )
         for i, key in enumerate(order)
@@ -122,7 +129,15 @@ def plan_to_json(plan: ExecutionPlan) -> dict[str, Any]:
     """Write a plan as JSON values, to store beside its definition; starting a run copies its rows from there."""
     return {
         "tasks": [
-            [task.key, task.kind, task.run_if, [plan.tasks[need].key for need in task.needs], task.join, task.limits]
+            [
+                task.key,
+                task.kind,
+                task.run_if,
+                [plan.tasks[need].key for need in task.needs],
+                task.join,
+                task.limits,
+                task.continues_on_error,
+            ]
             for task in plan.tasks
         ],
         "root_join": plan.root_join,
@@ -144,9 +159,10 @@ def plan_from_json(value: Mapping[str, Any]) -> ExecutionPlan:
             needs=tuple(positions[need] for need in needs),
             successors=tuple(successors[position]),
             limits=limits,
+            continues_on_error=continues_on_error,
             join=join,
         )
-        for position, (key, kind, run_if, needs, join, limits) in enumerate(value["tasks"])
+        for position, (key, kind, run_if, needs, join, limits, continues_on_error) in enumerate(value["tasks"])
     )
     roots = tuple(position for position, task in enumerate(tasks) if not task.needs)
     return ExecutionPlan(tasks=tasks, roots=roots, root_join=value["root_join"])
@@ -179,18 +195,7 @@ def _with_joins(tasks: list[PlannedTask], roots: tuple[int, ...]) -> ExecutionPl
         if len(tasks[position].successors) > 1:
             joins[position] = _closed_join(tasks, joins, tasks[position].successors, (position,), post_dominators)
     root_join = _closed_join(tasks, joins, roots, (), post_dominators) if len(roots) > 1 else None
-    planned = tuple(
-        PlannedTask(
-            key=task.key,
-            kind=task.kind,
-            run_if=task.run_if,
-            needs=task.needs,
-            successors=task.successors,
-            limits=task.limits,
-            join=joins[position],
-        )
-        for position, task in enumerate(tasks)
-    )
+    planned = tuple(replace(task, join=joins[position]) for position, task in enumerate(tasks))
     return ExecutionPlan(tasks=planned, roots=roots, root_join=root_join)
 
 

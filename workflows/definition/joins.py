@@ -18,7 +18,7 @@ class End(StrEnum):
     OPEN = "open"
     """Not yet."""
     SUCCEEDED = "succeeded"
-    """It did its work."""
+    """It did its work, or failed and may."""
     FAILED = "failed"
     """It failed, was cancelled, or was skipped because something upstream of it failed."""
     SKIPPED = "skipped"

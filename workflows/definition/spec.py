@@ -26,7 +26,6 @@ UNSUPPORTED_TASK_KEYS = frozenset(
     {
         "for_each",
         "max_parallel",
-        "continue_on_error",
         "queue",
         "priority",
     }
@@ -179,6 +178,11 @@ class TaskSpec(_Spec):
         default=None,
         description="How long each attempt may take, such as `20s`; or a mapping of several limits.",
     )
+    continue_on_error: bool | None = Field(
+        default=None,
+        strict=True,
+        description="`true`: its failure fails neither the run nor what needs it, for which it has succeeded.",
+    )
     output: dict[str, JsonValue] | None = Field(
         default=None,
         description="JSON Schema of the task's output. An attempt whose output does not fit it fails as"
@@ -198,6 +202,9 @@ class TaskDefaults(_Spec):
     )
     timeout: TaskTimeoutValue | None = Field(
         default=None, description="`timeout` of every task; what a task's own `timeout` says comes first, key by key."
+    )
+    continue_on_error: bool | None = Field(
+        default=None, strict=True, description="`continue_on_error` of every task that says nothing else."
     )
 
 
@@ -246,6 +253,11 @@ class WorkflowDefinition(_Spec):
     def timeout_of(self, task_key: str) -> TaskTimeout | None:
         """Return how long a task may take, the workflow's defaults included; None for as long as it does."""
         return _merged(TaskTimeout, self.defaults.timeout, self.tasks[task_key].timeout)
+
+    def continues_on_error(self, task_key: str) -> bool:
+        """Tell whether a task may fail without failing its run, the workflow's defaults included."""
+        own = self.tasks[task_key].continue_on_error
+        return bool(self.defaults.continue_on_error if own is None else own)
 
 
 def _merged(model: type[SpecT], *specs: SpecT | None) -> SpecT | None:

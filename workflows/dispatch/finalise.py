@@ -28,7 +28,8 @@ FOR NO KEY UPDATE
 """
 _FIRST_FAILURE = """
 SELECT task_key, map_index, error_message FROM task_executions
-WHERE run_id = %(run_id)s AND status = 'failed' ORDER BY finished_at, position, map_index LIMIT 1
+WHERE run_id = %(run_id)s AND status = 'failed' AND NOT continue_on_error
+ORDER BY finished_at, position, map_index LIMIT 1
 """
 _READ_TASKS = """
 SELECT task_key, status, output, error_message FROM task_executions

@@ -231,6 +231,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "lost_attempts",
             "wake_at",
             "needs",
+            "continue_on_error",
             "output",
             "error_code",
             "error_message",

@@ -17,8 +17,8 @@ RUN = joins.Decision.RUN
 # For a row `t` of task_executions, with its needs counted in `n`.
 COUNT_NEEDS = """
     SELECT
-        count(*) FILTER (WHERE u.status = 'succeeded') AS succeeded,
-        count(*) FILTER (WHERE u.status IN ('failed', 'cancelled')
+        count(*) FILTER (WHERE u.status = 'succeeded' OR (u.status = 'failed' AND u.continue_on_error)) AS succeeded,
+        count(*) FILTER (WHERE (u.status = 'failed' AND NOT u.continue_on_error) OR u.status = 'cancelled'
                             OR (u.status = 'skipped' AND u.reason = 'upstream_failed')) AS failed,
         count(*) FILTER (WHERE u.status IN ('succeeded', 'failed', 'skipped', 'cancelled')) AS done,
         max(u.finished_at) AS last_finished_at
@@ -49,15 +49,17 @@ DECISION = """
 """
 
 
-def decide_join(rule: RunIf, needs: Sequence[tuple[TaskStatus, str]]) -> str | None:
-    """Judge a join from the status and reason of each need: `run`, the reason to skip, or None while it is open."""
-    return joins.decide_join(rule, [_end(status, reason) for status, reason in needs])
+def decide_join(rule: RunIf, needs: Sequence[tuple[TaskStatus, str, bool]]) -> str | None:
+    """Judge a join from the status, reason and `continue_on_error` of each need: `run`, the reason to skip, or None
+    while it is open.
+    """
+    return joins.decide_join(rule, [_end(*need) for need in needs])
 
 
-def _end(status: TaskStatus, reason: str) -> End:
+def _end(status: TaskStatus, reason: str, continues_on_error: bool) -> End:
     if not status.is_terminal:
         return End.OPEN
-    if status is TaskStatus.SUCCEEDED:
+    if status is TaskStatus.SUCCEEDED or (status is TaskStatus.FAILED and continues_on_error):
         return End.SUCCEEDED
     is_skip = status is TaskStatus.SKIPPED and reason != Reason.UPSTREAM_FAILED
     return End.SKIPPED if is_skip else End.FAILED

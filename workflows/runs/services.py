@@ -41,12 +41,12 @@ WITH run AS (
     RETURNING id, organization_id
 ), rows AS (
     INSERT INTO task_executions (
-        organization_id, run_id, task_key, position, kind, run_if, needs, status, queued_at,
+        organization_id, run_id, task_key, position, kind, run_if, continue_on_error, needs, status, queued_at,
         reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
         error_code, error_message, created_at, queue_limit, attempt_limit, grace, total_limit
     )
     SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
-           needs.keys,
+           coalesce((task.value ->> 6)::boolean, false), needs.keys,
            CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
            CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
            '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp(),

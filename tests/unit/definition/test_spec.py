@@ -38,6 +38,7 @@ def test_smallest_definition_has_these_defaults():
         "on_worker_lost": None,
         "retry": None,
         "timeout": None,
+        "continue_on_error": None,
         "output": None,
         "description": None,
     }

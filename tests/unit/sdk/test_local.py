@@ -191,7 +191,14 @@ def test_random_graphs_end_as_on_the_platform(tasks):
         for key, task in tasks.items():
             condition = None if task.condition else expression("1 > 2")
             needs = [made[need] for need in task.needs]
-            made[key] = uses("noop", key=key, after=needs, run_if=task.rule, if_=condition)
+            made[key] = uses(
+                "noop",
+                key=key,
+                after=needs,
+                run_if=task.rule,
+                if_=condition,
+                continue_on_error=task.may_fail,
+            )
 
     outputs = {key: RuntimeError() if task.fails else None for key, task in tasks.items()}
 
@@ -286,3 +293,17 @@ def test_refused_output_is_tried_again():
         uses("http", {"url": "https://example.org"}, key="load", output=ROWS, retry={"max_attempts": 3})
 
     assert run(draw, {"load": lambda url: next(outputs)}).tasks["load"].attempts == 2
+
+
+def test_task_may_fail_without_failing_the_run():
+    def draw():
+        missing = uses("http", {"url": "https://example.org"}, key="load", continue_on_error=True)
+        uses("noop", key="after", after=missing)
+
+    ended = run(draw, {"load": ValueError("x"), "after": None})
+
+    assert (ended.status, ended.tasks["load"].status, ended.tasks["after"].status) == (
+        "succeeded",
+        "failed",
+        "succeeded",
+    )

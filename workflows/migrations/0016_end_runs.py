@@ -1,0 +1,18 @@
+"""How runs end, and what of their tasks counts for it."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('workflows', '0011_say_what_is_awaited'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='taskexecution',
+            name='continue_on_error',
+            field=models.BooleanField(db_default=False, help_text='Whether it may fail without failing the run and what needs it.'),
+        ),
+    ]
