@@ -94,6 +94,18 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunStop:
+    """How a run is to end before its tasks have ended."""
+
+    succeeds: bool
+    """Whether it ends as succeeded; else as failed."""
+    message: str = ""
+    """What a person reads about it."""
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The outputs of a run that succeeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """What an attempt came to: an output, or an error, or something whose end will be the attempt's."""
 
@@ -104,6 +116,8 @@ class TaskResult:
     waits_for: CeleryCall | Wait | None = None
     """Set when the attempt parks: the platform makes the call, or waits, and what comes of it is what the attempt came
     to."""
+    stops: RunStop | None = None
+    """Set when the attempt succeeded and the run is to end by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

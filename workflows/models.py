@@ -102,6 +102,9 @@ class WorkflowRun(models.Model):
     inputs = models.JSONField(default=dict)
     outputs = models.JSONField(null=True)
     error_message = models.TextField(blank=True, default="")
+    outcome = models.TextField(
+        blank=True, db_default="", help_text="The status it will end with; empty before that is decided."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True, help_text="When it is ended, finished or not.")

@@ -104,14 +104,19 @@ def check_result(result: TaskResult) -> TaskResult:
     if result.waits_for is not None:
         return result
     if result.error is not None:
-        message = lines.escape_unprintable(result.error.message)
-        if len(message) > MESSAGE_LIMIT:
-            message = message[: MESSAGE_LIMIT - 1] + "…"
-        return TaskResult(error=replace(result.error, message=message))
+        return TaskResult(error=replace(result.error, message=_shown(result.error.message)))
+    stops = result.stops
     try:
-        return TaskResult(output=normalize_output(result.output))
+        if stops is not None:
+            stops = replace(stops, message=_shown(stops.message), outputs=normalize_output(dict(stops.outputs)))
+        return TaskResult(output=normalize_output(result.output), stops=stops)
     except InvalidOutput as error:
         return _failed(error.code, str(error), is_retryable=False)
+
+
+def _shown(message: str) -> str:
+    shown = lines.escape_unprintable(message)
+    return shown if len(shown) <= MESSAGE_LIMIT else shown[: MESSAGE_LIMIT - 1] + "…"
 
 
 class _Deadline:

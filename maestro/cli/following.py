@@ -63,6 +63,8 @@ def print_result(client: Client, progress: Progress) -> None:
     took = text.elapsed(run.started_at or run.created_at, run.finished_at, _now())
     click.echo(f"Run {output.status(run.status)}{f' in {took}' if took else ''}. {lines.summary(progress)}.")
     if run.status == "succeeded":
+        if run.error_message:
+            click.echo(text.block(run.error_message))
         if run.outputs:
             click.echo()
         output.print_values(run.outputs)

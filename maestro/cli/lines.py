@@ -53,8 +53,8 @@ def summary(progress: Progress) -> str:
 
 
 def root_cause(tasks: Sequence[TaskExecution]) -> TaskExecution | None:
-    """Return the task that failed first: what came after it may have failed because of it."""
-    failed = [task for task in tasks if task.status == "failed"]
+    """Return the task that failed first, of those that may not: what came after it may have failed because of it."""
+    failed = [task for task in tasks if task.status == "failed" and not task.continue_on_error]
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
     return min(failed, key=lambda task: task.finished_at or latest, default=None)
 

@@ -33,6 +33,7 @@ from workflows.definition.values import JsonValue, check_value
 CONDITION = "condition"
 PYTHON = "python"
 SLEEP = "sleep"
+STOP = "stop"
 PLATFORM_URL = "http://127.0.0.1:3000"
 """What `platform.url` is in a local run: where `maestro up` listens unless told otherwise."""
 
@@ -41,8 +42,8 @@ PLATFORM_URL = "http://127.0.0.1:3000"
 class LocalTask:
     """How a task of a local run ended."""
 
-    status: Literal["succeeded", "failed", "skipped"]
-    """As on the platform."""
+    status: Literal["succeeded", "failed", "skipped", "cancelled"]
+    """As on the platform; `cancelled` is what had not begun when a `stop` ended the run."""
     reason: str = ""
     """Why it was skipped: `upstream_failed`, `upstream_skipped` or `condition`."""
     output: JsonValue = None
@@ -83,7 +84,8 @@ def run_locally(
     """Run a workflow in this process: the tasks one after the other, joins and conditions as on the platform.
 
     Python tasks are called, and called again as their `retry` says, but at once. Nothing is limited in time, whatever
-    `timeout` says, and a `sleep` ends at once. `outputs` replaces tasks by their keys: by a value, by an exception to
+    `timeout` says, and a `sleep` ends at once. A `stop` ends the run: what comes after it, one after the other, is
+    cancelled. `outputs` replaces tasks by their keys: by a value, by an exception to
     raise, or by a function to call, with the arguments of a Python task or the options of another kind as keywords.
     Tasks of other kinds must be replaced. Raises DefinitionError, and InputsInvalid as the server
     would refuse the inputs.
@@ -98,7 +100,7 @@ def run_locally(
             raise DefinitionError(f"outputs: there is no task {key!r}{suggestion(key, definition.tasks)}")
     run = _Run(definition, resolve_inputs(definition.inputs, to_json(inputs or {})), made.callables, replacements)
     for key in TaskGraph.of({key: list(task.needs) for key, task in definition.tasks.items()}).order:
-        run.tasks[key] = run.end_of(key)
+        run.tasks[key] = LocalTask(status="cancelled") if run.is_stopped else run.end_of(key)
     return run.result()
 
 
@@ -124,10 +126,16 @@ class _Run:
         self._definition = definition
         self._callables = callables
         self._replacements = replacements
+        self._stop: tuple[str, dict[str, JsonValue]] | None = None
         self._id = uuid.uuid4()
         created_at = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
         facts = {"id": str(self._id), "workflow": definition.name, "created_at": created_at}
         self._scope: dict[str, Any] = {"inputs": inputs, "run": facts, "platform": {"url": PLATFORM_URL}, "tasks": {}}
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether a `stop` has ended the run."""
+        return self._stop is not None
 
     def end_of(self, key: str) -> LocalTask:
         """Return how a task ends, all its needs having ended."""
@@ -141,6 +149,8 @@ class _Run:
 
     def result(self) -> LocalRun:
         """Return how the run ended."""
+        if self._stop is not None:
+            return self._stopped(*self._stop)
         failed = next(
             (
                 key
@@ -156,6 +166,13 @@ class _Run:
         except ExpressionFailed as error:
             return self._failed(str(error))
         return LocalRun(status="succeeded", outputs=rendered, error_message="", tasks=self.tasks)
+
+    def _stopped(self, key: str, options: Mapping[str, Any]) -> LocalRun:
+        message = options.get("message", "")
+        if options.get("status") == "failed":
+            return self._failed(message or f"Task {key} stopped the run.")
+        outputs = dict(options.get("outputs", {}))
+        return LocalRun(status="succeeded", outputs=outputs, error_message=message, tasks=self.tasks)
 
     def _end(self, key: str) -> End:
         """Return how a task ended, as joins count it."""
@@ -222,6 +239,8 @@ class _Run:
             )
         if kind == SLEEP:
             return lambda: None
+        if kind == STOP:
+            return lambda: self._note_stop(key, options)
         if kind != PYTHON:
             raise DefinitionError(
                 f"task {key} is of the kind {kind!r}, which a local run cannot run: say what it returns, "
@@ -229,6 +248,9 @@ class _Run:
             )
         found = function if function is not None else _find_function(key, path)
         return lambda: call_function(path, found, arguments)
+
+    def _note_stop(self, key: str, options: dict[str, JsonValue]) -> None:
+        self._stop = key, options
 
     def _current(self, key: str, attempt: int) -> CurrentTask:
         return CurrentTask(

@@ -1,21 +1,35 @@
-"""Stopping a run before its end, because somebody cancels it or its time is over (rule 13 of the engine protocol)."""
+"""Stopping a run before its end, because somebody cancels it, its time is over or a task says so (rules 13 and 13c of
+the engine protocol).
+"""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
+from executors.base import RunStop
 from executors.runtime.interrupt import PATIENCE_SECONDS
 from maestro.core import sql
-from workflows.dispatch import celery_calls, finalise
+from workflows.dispatch import celery_calls, finalise, finish
+from workflows.dispatch.claim import Claim
+from workflows.dispatch.finish import Finished, Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
-from workflows.runs.statuses import Reason, RunStatus
+from workflows.runs.statuses import Reason, RunStatus, TaskStatus
 
 _LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # Who came first says why.
 _HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
+_HOLD_RUN_AS_TOLD = """
+UPDATE workflow_runs
+SET hold = 2, reason = %(reason)s, outcome = %(outcome)s, error_message = %(message)s, outputs = %(outputs)s
+WHERE id = %(run_id)s AND status = 'running' AND hold <> 2
+"""
 # For so long a running attempt is only told: code may look, and then gets an exception.
 NOTICE = datetime.timedelta(seconds=1 + PATIENCE_SECONDS)
 # Running rows only learn of it: whoever runs them ends them as cancelled. After the notice their time is over: those
@@ -59,6 +73,39 @@ def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunSta
     return status
 
 
+def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, stop: RunStop) -> Finished | None:
+    """End the attempt that holds the claim, and by it the run: in one transaction, so that none comes without the
+    other. The caller looks at the run afterwards.
+
+    A run that is being stopped already goes on as whoever came first said. None when the claim is no longer the row's.
+    """
+    finished, calls = sql.repeat_if_victim(lambda: _mark_finished_and_stopped(connection, claim, outcome, stop))
+    celery_calls.revoke(calls)
+    return finished
+
+
+def _mark_finished_and_stopped(
+    connection: sql.Connection, claim: Claim, outcome: Outcome, stop: RunStop
+) -> tuple[Finished | None, list[CallRef]]:
+    given = {
+        "run_id": claim.run_id,
+        "reason": Reason.STOPPED,
+        "notice": NOTICE,
+        "outcome": RunStatus.SUCCEEDED if stop.succeeds else RunStatus.FAILED,
+        "message": stop.message,
+        "outputs": Jsonb(dict(stop.outputs)) if stop.succeeds else None,
+    }
+    with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
+        # The run row before the task row, as whoever else stops it.
+        cursor.execute(_LOCK_RUN, given)
+        finished = finish.finish(connection, claim, outcome)
+        if finished is None or finished.status is not TaskStatus.SUCCEEDED:
+            return finished, []
+        if not cursor.execute(_HOLD_RUN_AS_TOLD, given).rowcount:
+            return finished, []
+        return finished, _stop_tasks(cursor, given, claim.organization_id)
+
+
 def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus | None, list[CallRef]]:
     """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
     given = {"run_id": run_id, "reason": reason, "notice": NOTICE}
@@ -70,13 +117,22 @@ def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> t
         if status.is_terminal:
             return status, []
         cursor.execute(_HOLD_RUN, given)
-        while cursor.execute(_CANCEL_TASKS, given).rowcount:
-            pass
-        rows = cursor.execute(_TAKE_CALLS, given).fetchall()
+        return status, _stop_tasks(cursor, given, run["organization_id"])
+
+
+def _stop_tasks(
+    cursor: psycopg.Cursor[dict[str, Any]], given: Mapping[str, Any], organization_id: UUID
+) -> list[CallRef]:
+    """Set all open tasks of a run to end as cancelled; return the calls nobody waits for any more."""
+    while cursor.execute(_CANCEL_TASKS, given).rowcount:
+        pass
+    rows = cursor.execute(_TAKE_CALLS, given).fetchall()
     names = ("task_key", "map_index", "generation")
-    return status, [
+    return [
         CallRef(
-            task=TaskRef(run_id=run_id, organization_id=run["organization_id"], **{name: row[name] for name in names}),
+            task=TaskRef(
+                run_id=given["run_id"], organization_id=organization_id, **{name: row[name] for name in names}
+            ),
             tries=row["tries"],
         )
         for row in rows

@@ -22,7 +22,7 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import advance, call_watch, celery_calls, finalise, late_writes, publish
+from workflows.dispatch import advance, call_watch, cancellation, celery_calls, finalise, late_writes, publish
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
@@ -61,7 +61,7 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
     if outcome.reason == Reason.CELERY and finished is not None:
         # Cancelled while it made its call.
         celery_calls.revoke([_call_of(claimed)])
-    if canvas_ends or _was_held_or_lost(finished):
+    if canvas_ends or outcome.stops is not None or _was_held_or_lost(finished):
         _advance(claimed)
 
 
@@ -72,7 +72,10 @@ def _finish(claimed: Claim, outcome: Outcome) -> Finished | None:
     def once(connection: sql.Connection) -> Finished | None:
         nonlocal may_be_written
         was_tried, may_be_written = may_be_written, True
-        finished = finish(connection, claimed, outcome)
+        if outcome.stops is None:
+            finished = finish(connection, claimed, outcome)
+        else:
+            finished = cancellation.finish_and_stop(connection, claimed, outcome, outcome.stops)
         if finished is not None:
             return finished
         may_be_written = was_tried
@@ -163,7 +166,8 @@ def _run(claimed: Claim) -> Outcome:
         outcome = _park(result.waits_for)
     else:
         outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
-    return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
+    stops = outcome.stops and dataclasses.replace(outcome.stops, message=secrets.hide_in_text(outcome.stops.message))
+    return dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message), stops=stops)
 
 
 def _time_limit(claimed: Claim) -> TimeLimit | None:

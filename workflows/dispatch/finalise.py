@@ -22,7 +22,8 @@ SELECT EXISTS (
 )
 """
 _LOCK_RUN = """
-SELECT id, status, reason, hold, workflow_version_id, inputs, created_at, expires_at - started_at AS allowed
+SELECT id, status, reason, hold, workflow_version_id, inputs, created_at, expires_at - started_at AS allowed,
+       outcome, error_message, outputs
 FROM workflow_runs WHERE id = %(run_id)s
 FOR NO KEY UPDATE
 """
@@ -83,6 +84,12 @@ def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any
     if run["hold"] == 2 and run["reason"] == Reason.TIMED_OUT:
         message = f"The run took longer than the {run['allowed'].total_seconds():g} s it may take."
         return {"status": RunStatus.FAILED, "reason": Reason.TIMED_OUT, "error_message": message, "outputs": None}
+    if run["hold"] == 2 and run["reason"] == Reason.STOPPED:
+        outputs = None if run["outputs"] is None else Jsonb(run["outputs"])
+        return {name: run[name] for name in ("reason", "error_message")} | {
+            "status": run["outcome"],
+            "outputs": outputs,
+        }
     if run["hold"] == 2:
         return {"status": RunStatus.CANCELLED, "reason": "", "error_message": "", "outputs": None}
     with sql.cursor(connection, tuple_row) as cursor:

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from executors.base import JsonValue, TaskError, TaskResult
+from executors.base import JsonValue, RunStop, TaskError, TaskResult
 from executors.runtime.attempt import check_result
 from maestro.core import sql
 from workflows.catalog.cache import CompiledVersion
@@ -83,6 +83,8 @@ class Outcome:
     """What whoever ends the wait of a task that parks needs to know."""
     retry: Retry | None = None
     """The attempt that follows a failure."""
+    stops: RunStop | None = None
+    """How the run is to end by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def outcome_of(result: TaskResult, version: CompiledVersion, task_key: str, trie
     """Translate the result of an attempt or a call that has ended, after so many failures before it."""
     error = result.error or _refusal(result.output, version, task_key)
     if error is None:
-        return Outcome(status=TaskStatus.SUCCEEDED, output=result.output)
+        return Outcome(status=TaskStatus.SUCCEEDED, output=result.output, stops=result.stops)
     return Outcome(
         status=TaskStatus.FAILED,
         error_code=error.code,

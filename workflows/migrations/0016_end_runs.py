@@ -15,4 +15,9 @@ class Migration(migrations.Migration):
             name='continue_on_error',
             field=models.BooleanField(db_default=False, help_text='Whether it may fail without failing the run and what needs it.'),
         ),
+        migrations.AddField(
+            model_name='workflowrun',
+            name='outcome',
+            field=models.TextField(blank=True, db_default='', help_text='The status it will end with; empty before that is decided.'),
+        ),
     ]

@@ -307,3 +307,25 @@ def test_task_may_fail_without_failing_the_run():
         "failed",
         "succeeded",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        ({"message": "Enough.", "outputs": {"a": 1}}, ("succeeded", "Enough.", {"a": 1})),
+        ({"status": "failed"}, ("failed", "Task stop stopped the run.", None)),
+    ],
+)
+def test_stop_ends_the_run_and_cancels_what_comes_later(options, end):
+    def draw():
+        first = uses("noop", key="first")
+        uses("noop", key="last", after=uses("stop", options, after=first))
+
+    ended = run(draw, {"first": None, "last": None})
+
+    assert (ended.status, ended.error_message, ended.outputs) == end
+    assert {key: task.status for key, task in ended.tasks.items()} == {
+        "first": "succeeded",
+        "stop": "succeeded",
+        "last": "cancelled",
+    }
