@@ -83,3 +83,40 @@ class ApiKeyExists(MaestroError):
             "This form has made its key already, and the secret is shown only once. If you do not have it, revoke the"
             " key and make another."
         )
+
+
+class IdempotencyKeyMalformed(MaestroError):
+    """The header Idempotency-Key holds what can be no key."""
+
+    code = "idempotency_key_malformed"
+    category = Category.MALFORMED
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"An Idempotency-Key is 1 to {most} printable ASCII characters, for example a new UUID for each call."
+        )
+
+
+class IdempotencyKeyReused(MaestroError):
+    """The Idempotency-Key was sent before, with another call; nothing was done."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was sent before with another method, address or body. Send a new key for a new call."
+        )
+
+
+class RequestInProgress(MaestroError):
+    """The call that first had this Idempotency-Key is still being done."""
+
+    code = "request_in_progress"
+    category = Category.CONFLICT
+    retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The call that first had this Idempotency-Key is still being done. Send it again in a moment: you are told"
+            " what became of it."
+        )

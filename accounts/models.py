@@ -201,3 +201,30 @@ class ApiRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.endpoint}"
+
+
+class IdempotencyKey(models.Model):
+    """A key that a client gave a call, so that the call is done once however often it is sent. Changed only by the SQL
+    of `accounts.idempotency`.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.TextField()
+    fingerprint = models.TextField(help_text="Keyed hash of method, address and body: the same call has the same.")
+    token = models.UUIDField(help_text="Random; the fence of every write of the request that has the key.")
+    made_id = models.UUIDField(null=True, help_text="What the call made, written in the transaction that made it.")
+    status_code = models.SmallIntegerField(null=True, help_text="HTTP status of the answer; empty until there is one.")
+    answer = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "idempotency_keys"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user", "key"], name="idempotency_key_is_unique")
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idx_idempotency_keys_created")]
+
+    def __str__(self) -> str:
+        return self.key

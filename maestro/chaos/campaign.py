@@ -176,7 +176,7 @@ class _Starts:
         inputs = {"effects": str(self._stack.effects_file)}
         while not self._is_stalled:
             try:
-                self.acknowledged[self._client.workflows.start_run(name, inputs=inputs).id] = name
+                self.acknowledged[self._client.workflows.start_run(name, inputs=inputs).run.id] = name
             except ClientError:
                 time.sleep(RETRY_SECONDS)
                 self._look("running")

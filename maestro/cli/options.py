@@ -159,6 +159,18 @@ class Processes(click.ParamType[tuple[int, int]]):
         return most, least
 
 
+class IdempotencyKey(click.ParamType[str]):
+    """A key under which a call is done once."""
+
+    name = "key"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what no header can hold."""
+        if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", value):
+            self.fail(f"'{text.one_line(value)}' is no key: give 1 to 255 printable ASCII characters.", param, ctx)
+        return value
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 

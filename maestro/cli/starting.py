@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maestro.cli import completing
-from maestro.cli.options import Target, WholeNumber, WorkflowName, connected, json_option
+from maestro.cli.options import IdempotencyKey, Target, WholeNumber, WorkflowName, connected, json_option
 
 if TYPE_CHECKING:
     from maestro.client import Client, Workflow
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     help="Read inputs from a YAML or JSON file; '-' is standard input.",
 )
 @click.option("--version", type=WholeNumber(1), help="Run this version instead of the active one.")
+@click.option(
+    "--idempotency-key",
+    "key",
+    type=IdempotencyKey(),
+    metavar="KEY",
+    help="Start one run however often this is called with the same key and inputs within a day.",
+)
 @click.option("--follow", "-f", is_flag=True, help="Watch the run until it ends; exit 0, 1 or 130 by its outcome.")
 @json_option
 @connected
@@ -40,6 +47,7 @@ def run_command(
     pairs: tuple[str, ...],
     inputs_file: str | None,
     version: int | None,
+    key: str | None,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -50,6 +58,7 @@ def run_command(
     maestro run flight-delays --input late_after=60 --input top=10
     maestro run flight-delays --inputs-file inputs.yaml --json
     maestro run backup --input password=@password.txt
+    maestro run flight-delays --idempotency-key "$(date +%F)"
     """
     from maestro.cli import documents, following, output, text
     from maestro.cli.workflows import apply_definition, naming_workflow
@@ -73,9 +82,14 @@ def run_command(
             workflow = client.workflows.get(name)
         inputs, given = _read_inputs(inputs_file, pairs)
     inputs |= documents.typed_inputs(given, _input_schemas(client, workflow, version) if given else {})
-    run = client.workflows.start_run(workflow.name, inputs=inputs, version=version)
+    started = client.workflows.start_run(workflow.name, inputs=inputs, version=version, idempotency_key=key)
+    run, was_there = started.run, key is not None and started.was_there
     if not as_json:
-        click.echo(f"Started run {text.one_line(run.id)} of {text.one_line(run.workflow)} version {run.version}.")
+        of_workflow = f"of {text.one_line(run.workflow)} version {run.version}"
+        if was_there:
+            click.echo(f"Run {text.one_line(run.id)} {of_workflow} was there already; none was started.")
+        else:
+            click.echo(f"Started run {text.one_line(run.id)} {of_workflow}.")
     if follow:
         following.follow_to_the_end(client, run.id, as_json=as_json)
     elif as_json:

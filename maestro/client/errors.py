@@ -105,8 +105,8 @@ class ApiError(ClientError):
 
     @property
     def is_temporary(self) -> bool:
-        """Tell whether the same request may succeed later because the server was only unavailable."""
-        return self.status in RETRYABLE_STATUSES
+        """Tell whether the same request may succeed later: the server was only unavailable, or is still at it."""
+        return self.status in RETRYABLE_STATUSES or self.code == "request_in_progress"
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

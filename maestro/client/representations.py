@@ -238,6 +238,16 @@ class AppliedWorkflow:
     """False when a version with this content existed already."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedRun:
+    """The outcome of starting a run."""
+
+    run: Run
+    """The run."""
+    was_there: bool
+    """True when it had been started before, under the same idempotency key."""
+
+
 RepresentationT = TypeVar("RepresentationT", bound=Representation)
 
 

@@ -18,6 +18,8 @@ from maestro.client.errors import RETRYABLE_STATUSES, ApiError, InvalidConnectio
 from maestro.client.representations import JsonValue, Page, RepresentationT
 
 API_ROOT = "/api/v1"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
 RETRY_DELAYS_SECONDS = (0.1, 0.4)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 BROKEN_CONNECTION = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
@@ -35,6 +37,8 @@ class Answer:
     """What was asked, for error messages."""
     body: JsonValue
     """The parsed JSON document."""
+    is_replayed: bool = False
+    """True when the call had been done before, under the same idempotency key."""
 
     def parse(self, representation: type[RepresentationT]) -> RepresentationT:
         """Return the document as a value. Raises UnexpectedAnswer when it lacks what the value must have."""
@@ -76,21 +80,18 @@ class Transport:
 
     def get(self, path: str, query: Query | None = None) -> Answer:
         """Read a resource, trying again for a moment when the server is not there. Raises ClientError."""
-        for delay in RETRY_DELAYS_SECONDS:
-            try:
-                return self._send("GET", path, query=query)
-            except ServerUnreachable:
-                self._sleep(delay)
-            except ApiError as error:
-                if not error.is_temporary:
-                    raise
-                self._sleep(delay)
-        return self._send("GET", path, query=query)
+        return self._try_again(lambda: self._send("GET", path, query=query))
 
-    def post(self, path: str, document: JsonValue = None) -> Answer:
-        """Send a JSON document, or nothing, once. Raises ClientError."""
+    def post(self, path: str, document: JsonValue = None, *, idempotency_key: str | None = None) -> Answer:
+        """Send a JSON document, or nothing: once, or under an idempotency key again for a moment when no answer comes.
+
+        Raises ClientError.
+        """
         body = json.dumps(document, allow_nan=False).encode() if document is not None else None
-        return self._send("POST", path, body=body)
+        if idempotency_key is None:
+            return self._send("POST", path, body=body)
+        headers = {IDEMPOTENCY_HEADER: idempotency_key}
+        return self._try_again(lambda: self._send("POST", path, body=body, headers=headers))
 
     def post_yaml(self, path: str, text: str) -> Answer:
         """Send YAML text, once. Raises ClientError."""
@@ -119,6 +120,18 @@ class Transport:
             yield from page.results
             following = page.next_query
 
+    def _try_again(self, send: Callable[[], Answer]) -> Answer:
+        for delay in RETRY_DELAYS_SECONDS:
+            try:
+                return send()
+            except ServerUnreachable:
+                self._sleep(delay)
+            except ApiError as error:
+                if not error.is_temporary:
+                    raise
+                self._sleep(delay)
+        return send()
+
     def _send(
         self,
         method: str,
@@ -127,6 +140,7 @@ class Transport:
         query: Query | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         url = f"{self.base_url}{API_ROOT}{path}"
         try:
@@ -135,7 +149,7 @@ class Transport:
                 url,
                 params=dict(query or {}),
                 data=body,
-                headers={"Content-Type": content_type} if body is not None else None,
+                headers={**(headers or {}), **({"Content-Type": content_type} if body is not None else {})},
                 timeout=self._timeout,
                 # A redirect could carry the key elsewhere, and turns a POST into a GET.
                 allow_redirects=False,
@@ -157,9 +171,10 @@ class Transport:
                 raise UnexpectedAnswer(url, f"HTTP {response.status_code} {response.reason}, not a problem document")
             raise ApiError.from_answer(response.status_code, response.reason, response.content)
         try:
-            return Answer(status=response.status_code, url=url, body=json.loads(response.content))
+            body = json.loads(response.content)
         except (ValueError, RecursionError) as error:
             raise UnexpectedAnswer(url, f"HTTP {response.status_code} without a JSON document") from error
+        return Answer(status=response.status_code, url=url, body=body, is_replayed=REPLAYED_HEADER in response.headers)
 
 
 def _parse(representation: type[RepresentationT], value: JsonValue, url: str) -> RepresentationT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
+from uuid import uuid4
 
 from maestro.client.errors import Problem, UnexpectedAnswer
 from maestro.client.representations import (
@@ -12,6 +13,7 @@ from maestro.client.representations import (
     Canvas,
     JsonValue,
     Run,
+    StartedRun,
     Validation,
     Workflow,
     WorkflowVersion,
@@ -65,13 +67,24 @@ class Workflows:
         return self._transport.post(f"{_path(workflow)}/archive").body
 
     def start_run(
-        self, workflow: str, *, inputs: Mapping[str, JsonValue] | None = None, version: int | None = None
-    ) -> Run:
-        """Start a run of a version, the active one unless told otherwise."""
+        self,
+        workflow: str,
+        *,
+        inputs: Mapping[str, JsonValue] | None = None,
+        version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> StartedRun:
+        """Start a run of a version, the active one unless told otherwise.
+
+        It is tried again for a moment when no answer comes, and starts one run however often it is sent: under the
+        idempotency key given, also in calls to come.
+        """
         document: dict[str, JsonValue] = {"inputs": dict(inputs or {})}
         if version is not None:
             document["version"] = version
-        return self._transport.post(f"{_path(workflow)}/runs", document).parse(Run)
+        key = idempotency_key or str(uuid4())
+        answer = self._transport.post(f"{_path(workflow)}/runs", document, idempotency_key=key)
+        return StartedRun(run=answer.parse(Run), was_there=answer.is_replayed)
 
     def _post_definition(self, path: str, definition: str | Mapping[str, JsonValue]) -> Answer:
         if isinstance(definition, str):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from maestro.core import sql
+from maestro.core.errors import DatabaseUnavailable
 from maestro.core.rest import errors
 
 logger = logging.getLogger(__name__)
@@ -50,4 +51,4 @@ class DatabaseAwayMiddleware:
         logger.warning("The database is not available: %s", exception)
         if "text/html" not in request.headers.get("Accept", ""):
             return errors.answer_database_away(request)
-        return HttpResponse(_PAGE, status=503, headers={"Retry-After": str(errors.RETRY_AFTER_SECONDS)})
+        return HttpResponse(_PAGE, status=503, headers={"Retry-After": str(DatabaseUnavailable.retry_after_seconds)})

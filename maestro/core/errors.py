@@ -23,11 +23,13 @@ class MaestroError(Exception):
     """A fact that stops a request, told to the person who made it.
 
     A subclass is named for the fact and sets `code` (stable, snake_case) and `category`. The message says what is
-    wrong and what to do. `details` are extra members of the answer, JSON values only.
+    wrong and what to do. `details` are extra members of the answer, JSON values only. `retry_after_seconds` says when
+    the same call may do.
     """
 
     code: ClassVar[str] = "error"
     category: ClassVar[Category] = Category.INVALID
+    retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str, *, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -40,6 +42,7 @@ class DatabaseUnavailable(MaestroError):
 
     code = "unavailable"
     category = Category.UNAVAILABLE
+    retry_after_seconds = 5
 
     def __init__(self) -> None:
         super().__init__("The database is not available at the moment. Try again in a few seconds.")

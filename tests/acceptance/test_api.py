@@ -577,3 +577,16 @@ def connected_roles(stack, application):
             "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = %s", (application,)
         )
         return {row[0] for row in found}
+
+
+def test_start_that_is_sent_twice_under_a_key_is_done_once(stack, name, workflow):
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+
+    first = stack.request("POST", f"/workflows/{name}/runs", json={}, headers=key)
+    again = stack.request("POST", f"/workflows/{name}/runs", json={}, headers=key)
+    other = stack.request("POST", f"/workflows/{name}/runs", json={"inputs": {"who": "Ada"}}, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (first.json(), "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(stack.request("GET", f"/workflow-runs?workflow={name}").json()["results"]) == 1

@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg
 
 from accounts.audit.retention import prune_api_requests
+from accounts.idempotency.keys import prune_idempotency_keys
 from maestro.core import sql
 from workflows.runs import retention
 from workflows.runs.retention import Batch, OldRuns
@@ -150,5 +151,6 @@ def _counted(delete: Callable[[sql.Connection, int], int]) -> Prune:
 _TURNS_OF_PLATFORM = (
     _Turn(name="hidden runs", prune=retention.prune_hidden_run),
     _Turn(name="API requests", prune=_counted(prune_api_requests)),
+    _Turn(name="idempotency keys", prune=_counted(prune_idempotency_keys)),
     _Turn(name="workers", prune=_counted(prune_gone_workers)),
 )

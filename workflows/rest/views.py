@@ -8,9 +8,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.rest.authentication import actor_of
+from accounts.rest.views import ApiView
 from executors.kinds import registry
 from maestro.core.rest.openapi import page_of, refusals
 from maestro.core.rest.pagination import (
@@ -31,7 +31,7 @@ from workflows.rest import parameters, serializers
 from workflows.runs import selectors, services
 
 
-class WorkflowListView(APIView):
+class WorkflowListView(ApiView):
     """All workflows in use."""
 
     parser_classes = [StrictJSONParser, *YAML_PARSERS]
@@ -68,7 +68,7 @@ class WorkflowListView(APIView):
         )
 
 
-class WorkflowValidationView(APIView):
+class WorkflowValidationView(ApiView):
     """Checking a definition without storing it."""
 
     parser_classes = [StrictJSONParser, *YAML_PARSERS]
@@ -89,7 +89,7 @@ class WorkflowValidationView(APIView):
         return Response(serializers.ValidationOutput(answer).data)
 
 
-class WorkflowView(APIView):
+class WorkflowView(ApiView):
     """One workflow."""
 
     @extend_schema(operation_id="get_workflow", responses={200: serializers.WorkflowOutput, **refusals(404, 422)})
@@ -100,7 +100,7 @@ class WorkflowView(APIView):
         return Response(serializers.WorkflowOutput(workflow).data)
 
 
-class WorkflowVersionListView(APIView):
+class WorkflowVersionListView(ApiView):
     """The versions of a workflow."""
 
     @extend_schema(
@@ -120,7 +120,7 @@ class WorkflowVersionListView(APIView):
         )
 
 
-class WorkflowCanvasView(APIView):
+class WorkflowCanvasView(ApiView):
     """The canvas of a workflow."""
 
     @extend_schema(
@@ -144,7 +144,7 @@ class WorkflowCanvasView(APIView):
         return Response(serializers.CanvasOutput(answer).data)
 
 
-class WorkflowActivationView(APIView):
+class WorkflowActivationView(ApiView):
     """Choosing the version that new runs use."""
 
     @extend_schema(
@@ -158,7 +158,7 @@ class WorkflowActivationView(APIView):
         return Response(serializers.WorkflowOutput(workflow).data)
 
 
-class WorkflowArchiveView(APIView):
+class WorkflowArchiveView(ApiView):
     """Taking a workflow out of use."""
 
     @extend_schema(
@@ -172,7 +172,7 @@ class WorkflowArchiveView(APIView):
         return Response(serializers.WorkflowOutput(workflow).data)
 
 
-class WorkflowRunStartView(APIView):
+class WorkflowRunStartView(ApiView):
     """Starting a run."""
 
     @extend_schema(
@@ -189,11 +189,17 @@ class WorkflowRunStartView(APIView):
             reference=reference,
             inputs=given.validated_data["inputs"],
             version_number=given.validated_data.get("version"),
+            reservation=self.reservation,
         )
         return Response(serializers.RunOutput(run).data, status=201)
 
+    def answer_made(self, request: Request, made_id: UUID) -> Response:
+        """Show the run that the call has started before."""
+        run = selectors.get_started_run(actor=actor_of(request), run_id=made_id)
+        return Response(serializers.RunOutput(run).data, status=201)
 
-class RunListView(APIView):
+
+class RunListView(ApiView):
     """All runs."""
 
     @extend_schema(
@@ -208,7 +214,7 @@ class RunListView(APIView):
         return answer_page(self, request, NewestFirstPagination(), rows, serializers.RunOutput)
 
 
-class RunView(APIView):
+class RunView(ApiView):
     """One run."""
 
     @extend_schema(operation_id="get_run", responses={200: serializers.RunOutput, **refusals(404, 422)})
@@ -218,7 +224,7 @@ class RunView(APIView):
         return Response(serializers.RunOutput(selectors.get_run(actor=actor_of(request), run_id=run_id)).data)
 
 
-class RunCancelView(APIView):
+class RunCancelView(ApiView):
     """Cancelling a run."""
 
     @extend_schema(
@@ -229,7 +235,7 @@ class RunCancelView(APIView):
         return Response(serializers.RunOutput(services.cancel_run(actor=actor_of(request), run_id=run_id)).data)
 
 
-class TaskExecutionListView(APIView):
+class TaskExecutionListView(ApiView):
     """The tasks of a run."""
 
     @extend_schema(
@@ -248,7 +254,7 @@ class TaskExecutionListView(APIView):
         return answer_page(self, request, paginator, rows, serializers.TaskExecutionOutput, secrets=secrets)
 
 
-class TaskAttemptListView(APIView):
+class TaskAttemptListView(ApiView):
     """Earlier attempts of the tasks of a run."""
 
     @extend_schema(
@@ -268,7 +274,7 @@ class TaskAttemptListView(APIView):
         return answer_page(self, request, OldestFirstPagination(), rows, serializers.TaskAttemptOutput)
 
 
-class RunLogView(APIView):
+class RunLogView(ApiView):
     """What the attempts of a run wrote."""
 
     @extend_schema(
@@ -295,7 +301,7 @@ class RunLogView(APIView):
         return answer
 
 
-class KindListView(APIView):
+class KindListView(ApiView):
     """The executor kinds."""
 
     @extend_schema(operation_id="list_kinds", responses={200: page_of(serializers.KindOutput), **refusals(422)})

@@ -56,6 +56,16 @@ def get_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     return run
 
 
+def get_started_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
+    """Return a run to whoever started it, who may know of it what its start answers. Raises `RunNotFound`."""
+    actor.require(Permission.START_RUNS)
+    runs = WorkflowRun.objects.filter(organization_id=actor.organization_id, pruned_at=None)
+    run = runs.filter(id=run_id).select_related("workflow", "workflow_version").first()
+    if run is None:
+        raise RunNotFound
+    return run
+
+
 def secrets_of(run: WorkflowRun) -> Secrets:
     """Return the secrets among a run's inputs, to be hidden in whatever is shown of it."""
     return Secrets.of(run.workflow_version.definition.get("inputs") or {}, run.inputs)

@@ -12,6 +12,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from accounts.actor import Actor
+from accounts.idempotency import keys
+from accounts.idempotency.keys import Reservation
 from accounts.permissions.roles import Permission
 from maestro.core import sql
 from maestro.core.ids import new_id
@@ -68,11 +70,17 @@ SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
 
 
 def start_run(
-    *, actor: Actor, reference: str, inputs: Mapping[str, Any], version_number: int | None = None
+    *,
+    actor: Actor,
+    reference: str,
+    inputs: Mapping[str, Any],
+    version_number: int | None = None,
+    reservation: Reservation | None = None,
 ) -> WorkflowRun:
-    """Start a run of a workflow's active version, or of the one named.
+    """Start a run of a workflow's active version, or of the one named; once only under the idempotency key reserved.
 
-    Raises `WorkflowNotFound`, `VersionNotFound`, `WorkflowArchived`, and `InputsRefused` with every problem.
+    Raises `WorkflowNotFound`, `VersionNotFound`, `WorkflowArchived`, `InputsRefused` with every problem, and
+    `RequestInProgress` when somebody else starts the run under that key.
     """
     actor.require(Permission.START_RUNS)
     workflow = catalog.get_workflow(actor=actor, reference=reference)
@@ -86,6 +94,8 @@ def start_run(
         raise InputsRefused(error.problems) from error
     run = RunRef(run_id=new_id(), organization_id=actor.organization_id)
     with transaction.atomic():
+        if reservation is not None:
+            keys.note_made(sql.request_connection(), reservation, run.run_id)
         ready = _insert_run(
             {
                 "run_id": run.run_id,

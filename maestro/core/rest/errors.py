@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="maestro"'
-RETRY_AFTER_SECONDS = 5
 
 _WHOLE = api_settings.NON_FIELD_ERRORS_KEY
 # What RFC 9457 and this API mean by these members no detail of an error may change.
@@ -101,7 +100,7 @@ def answer_database_away(request: HttpRequest) -> JsonResponse:
     """Answer a request outside of REST views that found the database away."""
     error = DatabaseUnavailable()
     response = _answer(request, _STATUSES[error.category], error.code, error.message)
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 
@@ -113,8 +112,8 @@ def _answer_own_error(request: HttpRequest, error: MaestroError) -> Response:
     status, headers = _STATUSES[error.category], {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = CHALLENGE
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
     details = {name: value for name, value in error.details.items() if name not in _OWN_MEMBERS}
     body = problem(request, status, error.code, error.message) | details
     return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)

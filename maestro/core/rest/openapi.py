@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
 
 from maestro.core.rest.errors import CONTENT_TYPE
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 # Any call may name a host that is not served, come without a key, or find the database away.
 _ALWAYS = (400, 401, 403, 503)
@@ -54,3 +59,28 @@ def page_of(
 def refusals(*statuses: int) -> Mapping[tuple[int, str], type[Problem]]:
     """Return the description of how a call may be refused: with these statuses, and those any call may have."""
     return {(status, CONTENT_TYPE): Problem for status in sorted({*_ALWAYS, *statuses})}
+
+
+class Schema(AutoSchema):
+    """Describes what every call that changes something takes besides its own."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the parameters the view names, and the idempotency key."""
+        named: list[Any] = super().get_override_parameters()
+        if self.method in SAFE_METHODS:
+            return named
+        meaning = "Do this once, however often it is sent: whoever sends the key again gets the first answer."
+        return [
+            *named,
+            OpenApiParameter(IDEMPOTENCY_HEADER, OpenApiTypes.STR, OpenApiParameter.HEADER, description=meaning),
+        ]
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Describe an operation; a key may be in use for another call (422), or for this one (409)."""
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation is not None and self.method not in SAFE_METHODS:
+            responses = operation["responses"]
+            for status in ("409", "422"):
+                responses.setdefault(status, responses["400"])
+            operation["responses"] = dict(sorted(responses.items()))
+        return operation

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.cli.builders import RUN_ID, run_json, task_json
 from tests.unit.cli.conftest import Maestro
-from tests.unit.client.fake_api import FakeApi, problem
+from tests.unit.client.fake_api import FakeApi, Reply, problem
 
 WORKFLOW = {
     "id": "w1",
@@ -101,6 +101,39 @@ def test_following_shows_the_run_to_its_end(api: FakeApi, maestro: Maestro):
     assert result.stdout == (
         f"{STARTED}read: succeeded in 12.3s\nRun succeeded in 12.3s. 1 task: 1 succeeded.\n\nworst: AA\n"
     )
+
+
+def test_run_is_started_under_a_key_of_its_own_each_time(api: FakeApi, maestro: Maestro):
+    maestro("run", "flights")
+    maestro("run", "flights")
+
+    keys = {request.idempotency_key for request in api.asked("/workflows/flights/runs")}
+    assert len(keys) == 2
+    assert "" not in keys
+
+
+def test_run_that_was_there_under_the_key_given_is_said_to_be(api: FakeApi, maestro: Maestro):
+    replayed = {"Idempotency-Replayed": "true"}
+    api.on("POST", "/workflows/flights/runs", run_json("running"), status=201, headers=replayed)
+
+    result = maestro("run", "flights", "--idempotency-key", "today")
+
+    assert api.requests[-1].idempotency_key == "today"
+    assert result.stdout.startswith(f"Run {RUN_ID} of flights version 3 was there already; none was started.\n")
+
+
+def test_start_is_sent_again_under_the_same_key_until_it_is_answered(
+    api: FakeApi, maestro: Maestro, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("maestro.client.transport.RETRY_DELAYS_SECONDS", (0, 0))
+    busy = problem(409, "request_in_progress", "Wait.")
+    started = Reply(body=run_json("running"), status=201, headers={"Idempotency-Replayed": "true"})
+    api.on_turns("POST", "/workflows/flights/runs", problem(503, "unavailable", "Wait."), busy, started)
+
+    result = maestro("run", "flights")
+
+    assert result.stdout.startswith(STARTED)
+    assert len({request.idempotency_key for request in api.asked("/workflows/flights/runs")}) == 1
 
 
 def test_unknown_name_is_answered_with_the_nearest(api: FakeApi, maestro: Maestro):

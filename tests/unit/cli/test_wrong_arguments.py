@@ -32,6 +32,7 @@ WRONG = [
     ("run flights --input late", 2, "Input 'late' has no value: write late=VALUE or late=@FILE"),
     ("run flights --inputs-file none.json", 1, "There is no file none.json."),
     ("run flights --inputs-file list.json", 1, "list.json must hold a mapping of input names to values, for example"),
+    ("run flights --idempotency-key ü", 2, "'ü' is no key: give 1 to 255 printable ASCII characters."),
     ("run flights extra", 2, "Got unexpected extra argument (extra)"),
     ("run flights --folow", 2, "No such option '--folow'. Did you mean '--follow'?"),
     ("runs --status done", 2, "'done' is not one of 'pending', 'running', 'succeeded', 'failed', 'cancelled'."),

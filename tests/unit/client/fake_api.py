@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,7 @@ class Request:
     query: dict[str, str]
     content_type: str
     authorization: str
+    idempotency_key: str
     body: bytes
 
     @property
@@ -38,6 +39,7 @@ class Reply:
     status: int = 200
     content_type: str = "application/json"
     location: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer = Callable[[Request], Reply]
@@ -105,6 +107,7 @@ def serving(api: FakeApi) -> Iterator[FakeApi]:
                 query={name: values[0] for name, values in parse_qs(parts.query).items()},
                 content_type=self.headers.get("Content-Type", ""),
                 authorization=self.headers.get("Authorization", ""),
+                idempotency_key=self.headers.get("Idempotency-Key", ""),
                 body=self.rfile.read(length),
             )
             api.requests.append(request)
@@ -125,6 +128,8 @@ def serving(api: FakeApi) -> Iterator[FakeApi]:
             self.send_header("Content-Length", str(len(content)))
             if reply.location:
                 self.send_header("Location", reply.location)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
