@@ -28,6 +28,18 @@ class InputsRefused(MaestroError):
         super().__init__(_summary("inputs", problems), details={"errors": [problem.as_dict() for problem in problems]})
 
 
+class StartTimesRefused(MaestroError):
+    """A run cannot begin or end when it is asked to; each problem is listed."""
+
+    code = "start_times_invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            "; ".join(problem.unplaced for problem in problems),
+            details={"errors": [problem.as_dict() for problem in problems]},
+        )
+
+
 class WorkflowNotFound(MaestroError):
     """No such workflow in the actor's organization."""
 

@@ -106,7 +106,9 @@ class WorkflowRun(models.Model):
         blank=True, db_default="", help_text="The status it will end with; empty before that is decided."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    start_at = models.DateTimeField(null=True, help_text="When it begins, if not at once.")
     started_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True, help_text="When it must be over, however late it began.")
     expires_at = models.DateTimeField(null=True, help_text="When it is ended, finished or not.")
     finished_at = models.DateTimeField(null=True)
     pruned_at = models.DateTimeField(
@@ -125,6 +127,11 @@ class WorkflowRun(models.Model):
                 fields=["expires_at"],
                 name="idx_workflow_runs_expires",
                 condition=Q(status=RunStatus.RUNNING, expires_at__isnull=False),
+            ),
+            LongNameIndex(
+                fields=["start_at"],
+                name="idx_workflow_runs_delayed",
+                condition=Q(status=RunStatus.PENDING, start_at__isnull=False),
             ),
             LongNameIndex(fields=["status", "created_at"], name="idx_workflow_runs_status_created"),
             LongNameIndex(fields=["workflow", "-created_at"], name="idx_workflow_runs_workflow_id_created"),

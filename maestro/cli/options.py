@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 import re
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 from maestro.cli import completing, text
 from maestro.cli.configuration import Connection, resolve_connection
 from maestro.cli.profiles import ConfigurationError
+from maestro.core.durations import parse_duration
 
 if TYPE_CHECKING:
     from maestro.client import Client
@@ -157,6 +159,56 @@ class Processes(click.ParamType[tuple[int, int]]):
                 ctx,
             )
         return most, least
+
+
+class Moment(click.ParamType[datetime.datetime]):
+    """A date and time with its zone."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime.datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime.datetime:
+        """Refuse what is no time, or one of which nobody knows where it is that late."""
+        try:
+            moment = datetime.datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(
+                f"'{text.one_line(value)}' is no time with its zone, such as 2030-01-31T08:00:00Z or "
+                "2030-01-31T09:00:00+01:00.",
+                param,
+                ctx,
+            )
+        return moment
+
+
+class Span(click.ParamType[str]):
+    """A duration as the definition language writes it."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no duration."""
+        try:
+            parse_duration(value)
+        except ValueError:
+            self.fail(f"'{text.one_line(value)}' is no duration such as 90s, 5m, 2h or 1d.", param, ctx)
+        return value
+
+
+class MomentOrSpan(click.ParamType[str]):
+    """A date and time with its zone, or a duration."""
+
+    name = "time|duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is neither."""
+        try:
+            return Span().convert(value, param, ctx)
+        except click.BadParameter:
+            return Moment().convert(value, param, ctx).isoformat()
 
 
 class IdempotencyKey(click.ParamType[str]):

@@ -51,7 +51,7 @@ def runs_command(client: Client, status: str | None, workflow: str | None, limit
                 output.status(run.status),
                 text.age(run.created_at, now),
                 text.elapsed(run.started_at, run.finished_at, now),
-                text.one_line((run.error_message or run.reason or "").strip().partition("\n")[0]),
+                _detail(run),
             )
             for run in runs
         ),
@@ -120,6 +120,14 @@ def naming_task(client: Client, run_id: str, task_key: str | None) -> Iterator[N
         ) from error
 
 
+def _detail(run: Run) -> str:
+    from maestro.cli import text
+
+    if run.is_delayed:
+        return f"begins {text.timestamp(run.start_at)}"
+    return text.one_line((run.error_message or run.reason or "").strip().partition("\n")[0])
+
+
 def _print_run(run: Run) -> None:
     from maestro.cli import output, text
 
@@ -130,7 +138,9 @@ def _print_run(run: Run) -> None:
     for label, value in (
         ("run", text.one_line(run.id)),
         ("created", text.timestamp(run.created_at)),
+        ("begins", text.timestamp(run.start_at) if run.is_delayed else ""),
         ("started", text.timestamp(run.started_at)),
+        ("deadline", text.timestamp(run.deadline_at)),
         ("finished", text.timestamp(run.finished_at)),
         ("duration", text.elapsed(run.started_at, run.finished_at, now)),
     ):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from maestro.cli import completing
-from maestro.cli.options import IdempotencyKey, Target, WholeNumber, WorkflowName, connected, json_option
+from maestro.cli.options import (
+    IdempotencyKey,
+    Moment,
+    MomentOrSpan,
+    Span,
+    Target,
+    WholeNumber,
+    WorkflowName,
+    connected,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from maestro.client import Client, Workflow
@@ -31,6 +42,14 @@ if TYPE_CHECKING:
     help="Read inputs from a YAML or JSON file; '-' is standard input.",
 )
 @click.option("--version", type=WholeNumber(1), help="Run this version instead of the active one.")
+@click.option("--at", "start_at", type=Moment(), metavar="TIME", help="Begin then: 2030-01-31T08:00:00Z.")
+@click.option("--delay", type=Span(), metavar="DURATION", help="Begin after so long: 90s, 5m, 2h or 1d.")
+@click.option(
+    "--deadline",
+    type=MomentOrSpan(),
+    metavar="TIME|DURATION",
+    help="End the run then, finished or not: a time, or how long after its start.",
+)
 @click.option(
     "--idempotency-key",
     "key",
@@ -47,6 +66,9 @@ def run_command(
     pairs: tuple[str, ...],
     inputs_file: str | None,
     version: int | None,
+    start_at: datetime.datetime | None,
+    delay: str | None,
+    deadline: str | None,
     key: str | None,
     follow: bool,
     as_json: bool,
@@ -57,6 +79,7 @@ def run_command(
     maestro run examples/flight-delays.yaml --follow
     maestro run flight-delays --input late_after=60 --input top=10
     maestro run flight-delays --inputs-file inputs.yaml --json
+    maestro run flight-delays --at 2030-01-31T08:00:00Z --deadline 45m
     maestro run backup --input password=@password.txt
     maestro run flight-delays --idempotency-key "$(date +%F)"
     """
@@ -66,6 +89,8 @@ def run_command(
     readers = [target == documents.STANDARD_INPUT, inputs_file == documents.STANDARD_INPUT]
     if sum((*readers, *map(documents.reads_standard_input, pairs))) > 1:
         raise click.UsageError("Standard input can be the definition, the inputs or one input, not several of them.")
+    if start_at is not None and delay is not None:
+        raise click.UsageError("--at and --delay both say when the run begins; give one of them.")
     if documents.is_file_name(target):
         if version is not None:
             raise click.UsageError("--version goes with a workflow's NAME; a FILE runs the version it holds.")
@@ -82,12 +107,22 @@ def run_command(
             workflow = client.workflows.get(name)
         inputs, given = _read_inputs(inputs_file, pairs)
     inputs |= documents.typed_inputs(given, _input_schemas(client, workflow, version) if given else {})
-    started = client.workflows.start_run(workflow.name, inputs=inputs, version=version, idempotency_key=key)
+    started = client.workflows.start_run(
+        workflow.name,
+        inputs=inputs,
+        version=version,
+        start_at=start_at,
+        delay=delay,
+        deadline=deadline,
+        idempotency_key=key,
+    )
     run, was_there = started.run, key is not None and started.was_there
     if not as_json:
         of_workflow = f"of {text.one_line(run.workflow)} version {run.version}"
         if was_there:
             click.echo(f"Run {text.one_line(run.id)} {of_workflow} was there already; none was started.")
+        elif run.is_delayed:
+            click.echo(f"Run {text.one_line(run.id)} {of_workflow} begins {text.timestamp(run.start_at)}.")
         else:
             click.echo(f"Started run {text.one_line(run.id)} {of_workflow}.")
     if follow:

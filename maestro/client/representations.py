@@ -99,8 +99,17 @@ class Run(Representation):
     outputs: JsonValue = None
     error_message: str | None = None
     created_at: Moment | None = None
+    start_at: Moment | None = None
+    """When it begins, if not at once."""
     started_at: Moment | None = None
+    deadline_at: Moment | None = None
+    """When it must be over."""
     finished_at: Moment | None = None
+
+    @property
+    def is_delayed(self) -> bool:
+        """Tell whether the run begins later."""
+        return self.status == "pending" and self.reason == "delayed"
 
     @property
     def is_finished(self) -> bool:

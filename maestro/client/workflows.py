@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
@@ -72,16 +73,26 @@ class Workflows:
         *,
         inputs: Mapping[str, JsonValue] | None = None,
         version: int | None = None,
+        start_at: datetime.datetime | None = None,
+        delay: str | None = None,
+        deadline: str | None = None,
         idempotency_key: str | None = None,
     ) -> StartedRun:
         """Start a run of a version, the active one unless told otherwise.
+
+        It begins at once, at a time, or after a delay (`2h`). A deadline is a time, or how long after that (`45m`).
 
         It is tried again for a moment when no answer comes, and starts one run however often it is sent: under the
         idempotency key given, also in calls to come.
         """
         document: dict[str, JsonValue] = {"inputs": dict(inputs or {})}
-        if version is not None:
-            document["version"] = version
+        wanted = {
+            "version": version,
+            "start_at": start_at and start_at.isoformat(),
+            "delay": delay,
+            "deadline": deadline,
+        }
+        document |= {name: value for name, value in wanted.items() if value is not None}
         key = idempotency_key or str(uuid4())
         answer = self._transport.post(f"{_path(workflow)}/runs", document, idempotency_key=key)
         return StartedRun(run=answer.parse(Run), was_there=answer.is_replayed)

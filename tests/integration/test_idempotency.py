@@ -14,6 +14,7 @@ from tests.integration.callers import Caller, served  # noqa: F401 - a fixture
 from tests.integration.schedules import held_open
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
+from workflows.dispatch import start
 from workflows.dispatch.retention import Pruning
 from workflows.models import WorkflowRun
 from workflows.rest import urls
@@ -189,7 +190,7 @@ def test_two_at_once_reserve_one(actor, caller, key, connection, other):
 
 def test_unexpected_error_gives_the_key_back(actor, caller, key, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(runs, "_insert_run", lambda parameters: 1 / 0)
+        broken.setattr(start, "insert_run", lambda *_: 1 / 0)
         assert caller.post(START, {}, key=key).status_code == 500
 
     assert caller.post(START, {}, key=key).status_code == 201
@@ -197,11 +198,11 @@ def test_unexpected_error_gives_the_key_back(actor, caller, key, monkeypatch):
 
 
 def test_database_that_is_away_gives_the_key_back(actor, caller, key, monkeypatch):
-    def away(parameters):
+    def away(*_):
         raise psycopg.OperationalError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(runs, "_insert_run", away)
+        broken.setattr(start, "insert_run", away)
         assert caller.post(START, {}, key=key).status_code == 503
 
     assert caller.post(START, {}, key=key).status_code == 201

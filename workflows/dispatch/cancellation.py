@@ -23,6 +23,11 @@ from workflows.dispatch.messages import CallRef, TaskRef
 from workflows.runs.statuses import Reason, RunStatus, TaskStatus
 
 _LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
+# One that has not begun has no tasks.
+_CANCEL_PENDING = """
+UPDATE workflow_runs SET status = 'cancelled', hold = 2, reason = '', finished_at = clock_timestamp()
+WHERE id = %(run_id)s AND status = 'pending'
+"""
 # Who came first says why.
 _HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
 _HOLD_RUN_AS_TOLD = """
@@ -115,6 +120,9 @@ def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> t
             return None, []
         status = RunStatus(run["status"])
         if status.is_terminal:
+            return status, []
+        if status is RunStatus.PENDING:
+            cursor.execute(_CANCEL_PENDING, given)
             return status, []
         cursor.execute(_HOLD_RUN, given)
         return status, _stop_tasks(cursor, given, run["organization_id"])

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from maestro.core import sql
+from maestro.core.clock import format_time
 from workflows.catalog import cache
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
@@ -22,8 +23,8 @@ SELECT EXISTS (
 )
 """
 _LOCK_RUN = """
-SELECT id, status, reason, hold, workflow_version_id, inputs, created_at, expires_at - started_at AS allowed,
-       outcome, error_message, outputs
+SELECT id, status, reason, hold, workflow_version_id, inputs, created_at, deadline_at,
+       expires_at - started_at AS allowed, expires_at = deadline_at AS has_deadline, outcome, error_message, outputs
 FROM workflow_runs WHERE id = %(run_id)s
 FOR NO KEY UPDATE
 """
@@ -82,7 +83,11 @@ def _has_open_tasks(connection: sql.Connection, run_id: UUID) -> bool:
 def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any]:
     """Judge how a run ended, from its locked row and its tasks."""
     if run["hold"] == 2 and run["reason"] == Reason.TIMED_OUT:
-        message = f"The run took longer than the {run['allowed'].total_seconds():g} s it may take."
+        message = (
+            f"The run was not over by its deadline, {format_time(run['deadline_at'])}."
+            if run["has_deadline"]
+            else f"The run took longer than the {run['allowed'].total_seconds():g} s it may take."
+        )
         return {"status": RunStatus.FAILED, "reason": Reason.TIMED_OUT, "error_message": message, "outputs": None}
     if run["hold"] == 2 and run["reason"] == Reason.STOPPED:
         outputs = None if run["outputs"] is None else Jsonb(run["outputs"])

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_history_retention'),
-        ('workflows', '0011_say_what_is_awaited'),
+        ('workflows', '0016_end_runs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -15,6 +15,7 @@ from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
 from workflows.definition.secrets import Secrets
 from workflows.models import Pause, TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
+from workflows.rest import fields
 from workflows.runs import selectors
 
 
@@ -73,6 +74,24 @@ class RunInput(StrictInput):
     version = serializers.IntegerField(
         min_value=1, required=False, allow_null=True, help_text="Default: the active version."
     )
+    start_at = fields.TimeField(
+        required=False, allow_null=True, help_text="When the run begins, `2030-01-31T08:00:00Z`. Default: at once."
+    )
+    delay = fields.DurationField(
+        required=False, allow_null=True, help_text="How long it waits before it begins, `90s` or `2h`; or `start_at`."
+    )
+    deadline = fields.TimeOrDurationField(
+        required=False,
+        allow_null=True,
+        help_text="When it is ended, finished or not: a time, or how long after its start, `45m`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse two ways to say when the run begins."""
+        if attrs.get("start_at") is not None and attrs.get("delay") is not None:
+            message = "says when the run begins, and so does `start_at`: give one of them"
+            raise exceptions.ValidationError({"delay": exceptions.ErrorDetail(message, "conflict")})
+        return attrs
 
 
 class ReasonField(serializers.CharField):
@@ -182,7 +201,9 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "outputs",
             "error_message",
             "created_at",
+            "start_at",
             "started_at",
+            "deadline_at",
             "finished_at",
         ]
         read_only_fields = fields

@@ -184,11 +184,14 @@ class WorkflowRunStartView(ApiView):
         """Start a run of the active version, or of the one named."""
         given = serializers.RunInput(data=request.data)
         given.is_valid(raise_exception=True)
+        wanted = given.validated_data
         run = services.start_run(
             actor=actor_of(request),
             reference=reference,
-            inputs=given.validated_data["inputs"],
-            version_number=given.validated_data.get("version"),
+            inputs=wanted["inputs"],
+            version_number=wanted.get("version"),
+            start_at=wanted.get("delay") or wanted.get("start_at"),
+            deadline=wanted.get("deadline"),
             reservation=self.reservation,
         )
         return Response(serializers.RunOutput(run).data, status=201)

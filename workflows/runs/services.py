@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
+from psycopg.rows import scalar_row
 
 from accounts.actor import Actor
 from accounts.idempotency import keys
@@ -19,54 +18,15 @@ from maestro.core import sql
 from maestro.core.ids import new_id
 from workflows.catalog import cache
 from workflows.catalog import selectors as catalog
-from workflows.catalog.cache import CompiledVersion
 from workflows.definition.inputs import resolve_inputs
 from workflows.definition.problems import InputsInvalid
-from workflows.dispatch import cancellation, pausing, publish
-from workflows.dispatch.publish import Ready, RunRef
+from workflows.dispatch import cancellation, start
+from workflows.dispatch.publish import RunRef
+from workflows.dispatch.start import NewRun
 from workflows.errors import InputsRefused, RunAlreadyFinished, RunNotFound, WorkflowArchived
 from workflows.models import WorkflowRun
+from workflows.runs.start_times import StartTimes, start_times
 from workflows.runs.statuses import Reason, RunStatus
-
-# The run and all its rows in one statement; the rows come from the stored plan, so they never travel. Tasks without
-# needs are ready at once.
-_INSERT_RUN = """
-WITH run AS (
-    INSERT INTO workflow_runs (
-        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type,
-        status, reason, hold, inputs, error_message, created_at, started_at, expires_at
-    )
-    VALUES (
-        %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s, 'manual',
-        'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp(), clock_timestamp() + %(timeout)s
-    )
-    RETURNING id, organization_id
-), rows AS (
-    INSERT INTO task_executions (
-        organization_id, run_id, task_key, position, kind, run_if, continue_on_error, needs, status, queued_at,
-        reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
-        error_code, error_message, created_at, queue_limit, attempt_limit, grace, total_limit
-    )
-    SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
-           coalesce((task.value ->> 6)::boolean, false), needs.keys,
-           CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
-           CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
-           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp(),
-           limits.queue, limits.attempt, limits.grace, limits.total
-    FROM run, workflow_versions v
-         CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
-         CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(task.value -> 3)) AS keys) needs
-         CROSS JOIN LATERAL (
-             SELECT make_interval(secs => (task.value #>> '{5,queue}')::float) AS queue,
-                    make_interval(secs => (task.value #>> '{5,attempt}')::float) AS attempt,
-                    make_interval(secs => (task.value #>> '{5,grace}')::float) AS grace,
-                    make_interval(secs => (task.value #>> '{5,total}')::float) AS total
-         ) limits
-    WHERE v.id = %(version_id)s
-    RETURNING id, task_key, generation, queued_at
-)
-SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
-"""
 
 
 def start_run(
@@ -75,12 +35,16 @@ def start_run(
     reference: str,
     inputs: Mapping[str, Any],
     version_number: int | None = None,
+    start_at: datetime.datetime | datetime.timedelta | None = None,
+    deadline: datetime.datetime | datetime.timedelta | None = None,
     reservation: Reservation | None = None,
 ) -> WorkflowRun:
     """Start a run of a workflow's active version, or of the one named; once only under the idempotency key reserved.
 
-    Raises `WorkflowNotFound`, `VersionNotFound`, `WorkflowArchived`, `InputsRefused` with every problem, and
-    `RequestInProgress` when somebody else starts the run under that key.
+    With `start_at`, a time or a delay, the run is there at once, with its version and inputs, but begins then. With
+    `deadline`, a time or how long after the start, it is ended then. Raises `WorkflowNotFound`, `VersionNotFound`,
+    `WorkflowArchived`, `InputsRefused` and `StartTimesRefused` with every problem, and `RequestInProgress` when
+    somebody else starts the run under that key.
     """
     actor.require(Permission.START_RUNS)
     workflow = catalog.get_workflow(actor=actor, reference=reference)
@@ -92,23 +56,25 @@ def start_run(
         resolved = resolve_inputs(version.definition.inputs, inputs)
     except InputsInvalid as error:
         raise InputsRefused(error.problems) from error
+    times = _times(start_at, deadline)
     run = RunRef(run_id=new_id(), organization_id=actor.organization_id)
+    new = NewRun(
+        run=run,
+        environment_id=actor.environment_id,
+        workflow_id=workflow.id,
+        version_id=row.id,
+        user_id=actor.user_id,
+        trigger_type="manual",
+        inputs=resolved,
+        times=times,
+    )
     with transaction.atomic():
+        connection = sql.request_connection()
         if reservation is not None:
-            keys.note_made(sql.request_connection(), reservation, run.run_id)
-        ready = _insert_run(
-            {
-                "run_id": run.run_id,
-                "organization_id": actor.organization_id,
-                "environment_id": actor.environment_id,
-                "workflow_id": workflow.id,
-                "version_id": row.id,
-                "user_id": actor.user_id,
-                "inputs": Jsonb(resolved),
-                "timeout": version.definition.timeout and datetime.timedelta(seconds=version.definition.timeout),
-            }
-        )
-        transaction.on_commit(lambda: _send_first(run, version, ready))
+            keys.note_made(connection, reservation, run.run_id)
+        ready = start.insert_run(connection, new, version)
+        if ready:
+            transaction.on_commit(lambda: start.send_first(connection, run, version, ready))
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run.run_id)
 
 
@@ -129,11 +95,12 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     return WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=run_id)
 
 
-def _send_first(run: RunRef, version: CompiledVersion, ready: list[Ready]) -> None:
-    if not pausing.is_started_paused(sql.request_connection(), run):
-        publish.publish_start(run, version, ready)
-
-
-def _insert_run(parameters: Mapping[str, Any]) -> list[Ready]:
-    with sql.cursor(sql.request_connection(), class_row(Ready)) as cursor:
-        return cursor.execute(_INSERT_RUN, parameters).fetchall()
+def _times(
+    start_at: datetime.datetime | datetime.timedelta | None, deadline: datetime.datetime | datetime.timedelta | None
+) -> StartTimes:
+    if start_at is None and deadline is None:
+        return StartTimes()
+    with sql.cursor(sql.request_connection(), scalar_row) as cursor:
+        now = cursor.execute("SELECT clock_timestamp()").fetchone()
+    assert now is not None
+    return start_times(now, start_at=start_at, deadline=deadline)

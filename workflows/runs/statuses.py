@@ -58,6 +58,7 @@ class Reason(StrEnum):
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
     SLEEP = "sleep"
+    DELAYED = "delayed"
     PAUSED = "paused"
     STOPPED = "stopped"
     KILLED = "killed"

@@ -25,6 +25,24 @@ def test_runs_are_listed_with_what_went_wrong(api: FakeApi, maestro: Maestro):
     assert api.requests[0].query == {"status": "failed", "workflow": "flights", "limit": "1"}
 
 
+def test_run_that_begins_later_says_when(api: FakeApi, maestro: Maestro):
+    times = {"start_at": "2030-01-31T08:00:00Z", "deadline_at": "2030-01-31T09:00:00Z", "started_at": None}
+    delayed = run_json("pending", reason="delayed", **times)
+    api.on_list("/workflow-runs", [delayed])
+    api.on("GET", RUN, delayed)
+    api.on_list(f"{RUN}/task-executions", [])
+
+    assert maestro("runs").stdout.splitlines()[1].endswith("begins 2030-01-31 08:00:00Z")
+    assert maestro("show", RUN_ID).stdout == (
+        "flights version 3  pending (delayed)\n"
+        f"run       {RUN_ID}\n"
+        "created   2026-01-02 03:04:05Z\n"
+        "begins    2030-01-31 08:00:00Z\n"
+        "deadline  2030-01-31 09:00:00Z\n"
+        "\n\n"
+    )
+
+
 def test_runs_as_json_are_one_document(api: FakeApi, maestro: Maestro):
     api.on_list("/workflow-runs", [run_json("running")])
 

@@ -103,6 +103,29 @@ def test_following_shows_the_run_to_its_end(api: FakeApi, maestro: Maestro):
     )
 
 
+@pytest.mark.parametrize(
+    ("flags", "sent"),
+    [
+        (("--at", "2030-01-31T09:00+01:00"), {"start_at": "2030-01-31T09:00:00+01:00"}),
+        (("--delay", "2h", "--deadline", "45m"), {"delay": "2h", "deadline": "45m"}),
+        (("--deadline", "2030-01-31T08:00Z"), {"deadline": "2030-01-31T08:00:00+00:00"}),
+    ],
+)
+def test_times_are_sent(api: FakeApi, maestro: Maestro, flags: tuple[str, ...], sent: dict[str, str]):
+    maestro("run", "flights", *flags)
+
+    assert api.requests[-1].document == {"inputs": {}, **sent}
+
+
+def test_run_that_begins_later_is_said_to(api: FakeApi, maestro: Maestro):
+    delayed = run_json("pending", reason="delayed", start_at="2030-01-31T08:00:00.000000Z")
+    api.on("POST", "/workflows/flights/runs", delayed, status=201)
+
+    result = maestro("run", "flights", "--at", "2030-01-31T08:00:00Z")
+
+    assert result.stdout.startswith(f"Run {RUN_ID} of flights version 3 begins 2030-01-31 08:00:00Z.\n")
+
+
 def test_run_is_started_under_a_key_of_its_own_each_time(api: FakeApi, maestro: Maestro):
     maestro("run", "flights")
     maestro("run", "flights")

@@ -1,0 +1,174 @@
+"""Start: a run and all its tasks (rules 1 and 1b of the engine protocol). A run that begins later is a row alone until
+its time has come.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from maestro.core import sql
+from workflows.catalog import cache
+from workflows.catalog.cache import CompiledVersion
+from workflows.dispatch import each, pausing, publish
+from workflows.dispatch.publish import Ready, RunRef
+from workflows.runs.start_times import StartTimes
+
+logger = logging.getLogger(__name__)
+
+MAX_PER_LOOK = 200
+
+# The rows of the run of the query `run`; they come from the stored plan, so they never travel. Tasks without needs are
+# ready at once.
+_INSERT_ROWS = """
+    INSERT INTO task_executions (
+        organization_id, run_id, task_key, position, kind, run_if, continue_on_error, needs, status, queued_at,
+        reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
+        error_code, error_message, created_at, queue_limit, attempt_limit, grace, total_limit
+    )
+    SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
+           coalesce((task.value ->> 6)::boolean, false), needs.keys,
+           CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
+           CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
+           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp(),
+           limits.queue, limits.attempt, limits.grace, limits.total
+    FROM run, workflow_versions v
+         CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
+         CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(task.value -> 3)) AS keys) needs
+         CROSS JOIN LATERAL (
+             SELECT make_interval(secs => (task.value #>> '{5,queue}')::float) AS queue,
+                    make_interval(secs => (task.value #>> '{5,attempt}')::float) AS attempt,
+                    make_interval(secs => (task.value #>> '{5,grace}')::float) AS grace,
+                    make_interval(secs => (task.value #>> '{5,total}')::float) AS total
+         ) limits
+    WHERE v.id = %(version_id)s
+    RETURNING id, task_key, generation, queued_at
+"""
+_READY = "SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL"
+# The run and all its rows in one statement.
+_INSERT_RUN = f"""
+WITH run AS (
+    INSERT INTO workflow_runs (
+        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
+        hold, inputs, error_message, created_at, started_at, deadline_at, expires_at
+    )
+    VALUES (
+        %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
+        %(trigger_type)s, 'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp(), %(deadline_at)s,
+        least(clock_timestamp() + %(timeout)s, %(deadline_at)s)
+    )
+    RETURNING id, organization_id
+), rows AS ({_INSERT_ROWS})
+{_READY}
+"""
+_INSERT_DELAYED = """
+INSERT INTO workflow_runs (
+    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
+    hold, inputs, error_message, created_at, start_at, deadline_at
+)
+VALUES (
+    %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
+    %(trigger_type)s, 'pending', 'delayed', 0, %(inputs)s, '', clock_timestamp(), %(start_at)s, %(deadline_at)s
+)
+"""
+# The clock is read by a query of its own, so that the index finds what is due.
+_FIND_DUE = """
+SELECT id, organization_id, workflow_version_id FROM workflow_runs
+WHERE status = 'pending' AND reason = 'delayed' AND hold = 0 AND start_at <= (SELECT clock_timestamp())
+ORDER BY start_at LIMIT %(limit)s
+"""
+# Guard, re-checked under the row lock: nobody has started or cancelled it meanwhile. The rows come with it, so they are
+# inserted once.
+_BEGIN = f"""
+WITH run AS (
+    UPDATE workflow_runs
+    SET status = 'running', reason = '', started_at = clock_timestamp(),
+        expires_at = least(clock_timestamp() + %(timeout)s, deadline_at)
+    WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND hold = 0
+    RETURNING id, organization_id
+), rows AS ({_INSERT_ROWS})
+{_READY}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run that is to be."""
+
+    run: RunRef
+    """Its id and tenant."""
+    environment_id: UUID
+    """The environment it belongs to."""
+    workflow_id: UUID
+    """The workflow."""
+    version_id: UUID
+    """The version it runs."""
+    user_id: UUID | None
+    """Who starts it."""
+    trigger_type: str
+    """What starts it."""
+    inputs: Mapping[str, Any]
+    """Its inputs, judged and complete."""
+    times: StartTimes
+    """When it begins, and by when it must be over."""
+
+
+def insert_run(connection: sql.Connection, new: NewRun, version: CompiledVersion) -> list[Ready]:
+    """Insert a run, with its tasks unless it begins later; return those that are ready, to be sent after the commit."""
+    parameters = {
+        "run_id": new.run.run_id,
+        "organization_id": new.run.organization_id,
+        "environment_id": new.environment_id,
+        "workflow_id": new.workflow_id,
+        "version_id": new.version_id,
+        "user_id": new.user_id,
+        "trigger_type": new.trigger_type,
+        "inputs": Jsonb(new.inputs),
+        "start_at": new.times.start_at,
+        "deadline_at": new.times.deadline_at,
+        "timeout": _timeout_of(version),
+    }
+    if new.times.start_at is not None:
+        connection.execute(_INSERT_DELAYED, parameters)
+        return []
+    with sql.cursor(connection, class_row(Ready)) as cursor:
+        return cursor.execute(_INSERT_RUN, parameters).fetchall()
+
+
+def send_first(connection: sql.Connection, run: RunRef, version: CompiledVersion, ready: Sequence[Ready]) -> None:
+    """Send the first tasks of a run after the commit that made them ready, unless a pause covers it."""
+    if not pausing.is_started_paused(connection, run):
+        publish.publish_start(run, version, ready)
+
+
+def start_due(connection: sql.Connection) -> int:
+    """Start the delayed runs whose time has come. Returns how many."""
+    with sql.cursor(connection, dict_row) as cursor:
+        rows = cursor.execute(_FIND_DUE, {"limit": MAX_PER_LOOK}).fetchall()
+    started = 0
+    for row in rows:
+        with each.run_of(row["id"]):
+            version = cache.get_version(connection, row["workflow_version_id"])
+            parameters = {
+                "run_id": row["id"],
+                "version_id": row["workflow_version_id"],
+                "timeout": _timeout_of(version),
+            }
+            with sql.cursor(connection, class_row(Ready)) as cursor:
+                ready = cursor.execute(_BEGIN, parameters).fetchall()
+            if ready:
+                started += 1
+                send_first(connection, RunRef(run_id=row["id"], organization_id=row["organization_id"]), version, ready)
+    return started
+
+
+def _timeout_of(version: CompiledVersion) -> datetime.timedelta | None:
+    seconds = version.definition.timeout
+    return None if seconds is None else datetime.timedelta(seconds=seconds)
