@@ -106,6 +106,20 @@ class RunStop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRun:
+    """A run of another workflow that the task starts."""
+
+    workflow: str
+    """Name or id of the workflow."""
+    version: int | None = None
+    """Number of its version; None for the active one."""
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What it starts with."""
+    is_awaited: bool = True
+    """Whether its end is the task's; else the task has succeeded once it has begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """What an attempt came to: an output, or an error, or something whose end will be the attempt's."""
 
@@ -113,9 +127,9 @@ class TaskResult:
     """The task's output; JSON values only."""
     error: TaskError | None = None
     """Set when the attempt failed."""
-    waits_for: CeleryCall | Wait | None = None
-    """Set when the attempt parks: the platform makes the call, or waits, and what comes of it is what the attempt came
-    to."""
+    waits_for: CeleryCall | ChildRun | Wait | None = None
+    """Set when the attempt parks: the platform makes the call, starts the run, or waits, and what comes of it is what
+    the attempt came to."""
     stops: RunStop | None = None
     """Set when the attempt succeeded and the run is to end by it."""
 

@@ -14,7 +14,7 @@ from accounts.models import Environment, Organization
 from maestro.core.ids import new_id
 from maestro.core.indexes import LongNameIndex
 from workflows.definition.spec import RunIf
-from workflows.runs.statuses import OPEN_TASK_STATUSES, PauseScope, RunStatus, TaskStatus
+from workflows.runs.statuses import OPEN_TASK_STATUSES, PauseScope, Reason, RunStatus, TaskStatus
 
 _OPEN = sorted(OPEN_TASK_STATUSES)
 
@@ -96,6 +96,9 @@ class WorkflowRun(models.Model):
         help_text="The task that started this run as its child.",
     )
     parent_generation = models.IntegerField(null=True, help_text="Generation of that task when it did.")
+    parent_attempt = models.IntegerField(null=True, help_text="Attempt of that task that did.")
+    is_awaited = models.BooleanField(db_default=False, help_text="Whether that task waits for the end of this run.")
+    depth = models.SmallIntegerField(db_default=0, help_text="How many runs are above it: 0 without a parent.")
     status = models.TextField(choices=[(status.value, status.value) for status in RunStatus], default=RunStatus.PENDING)
     reason = models.TextField(blank=True, default="")
     hold = models.SmallIntegerField(default=0, help_text="0 none, 1 paused, 2 cancelling.")
@@ -120,7 +123,9 @@ class WorkflowRun(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=list(RunStatus)), name="workflow_run_status_is_known"),
             models.CheckConstraint(condition=Q(hold__in=[0, 1, 2]), name="workflow_run_hold_is_known"),
-            models.UniqueConstraint(fields=["parent_task", "parent_generation"], name="workflow_run_child_is_unique"),
+            models.UniqueConstraint(
+                fields=["parent_task", "parent_generation", "parent_attempt"], name="workflow_run_child_is_unique"
+            ),
         ]
         indexes = [
             LongNameIndex(
@@ -150,6 +155,11 @@ class WorkflowRun(models.Model):
                 condition=Q(finished_at__isnull=False),
             ),
             LongNameIndex(fields=["pruned_at"], name="idx_workflow_runs_pruned", condition=Q(pruned_at__isnull=False)),
+            LongNameIndex(
+                fields=["parent_task"],
+                name="idx_workflow_runs_awaited",
+                condition=Q(is_awaited=True, status__in=[RunStatus.RUNNING, RunStatus.PENDING]),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -254,6 +264,11 @@ class TaskExecution(models.Model):
             LongNameIndex(fields=["parent"], name="idx_task_executions_parent", condition=Q(parent__isnull=False)),
             LongNameIndex(
                 fields=["child_run"], name="idx_task_executions_child_run", condition=Q(child_run__isnull=False)
+            ),
+            LongNameIndex(
+                fields=["child_run"],
+                name="idx_task_executions_awaits_child",
+                condition=Q(status=TaskStatus.WAITING, reason=Reason.CHILD_RUN),
             ),
         ]
 

@@ -161,7 +161,7 @@ def test_cancelled_run_starts_nothing_more_and_stops_what_runs(actor):
     runs.cancel_run(actor=actor, run_id=run.id)
 
     assert wait_for_end(run.id, 10).status == "cancelled"
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (stopped)", "b": "cancelled"}
 
 
 def test_finished_run_cannot_be_cancelled(actor):

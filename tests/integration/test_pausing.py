@@ -10,10 +10,10 @@ from accounts.choices import Role
 from accounts.errors import PermissionMissing
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, take, task_of
+from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, row, take, task_of
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import advance, execution, finalise, finish, pausing, recovery, retry
+from workflows.dispatch import advance, execution, finalise, finish, holds, pausing, recovery, retry
 from workflows.dispatch.finish import Outcome
 from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
 from workflows.models import Pause, TaskExecution, WorkflowRun
@@ -43,7 +43,7 @@ def resume(actor, target):
     return services.resume(actor=actor, target=target)
 
 
-def holds(run):
+def held_of(run):
     tasks = TaskExecution.objects.filter(run_id=run.id).order_by("position")
     return WorkflowRun.objects.get(id=run.id).hold, [task.hold for task in tasks]
 
@@ -92,7 +92,7 @@ def test_all_that_is_ready_starts_at_the_resume(actor, connection, sent, target_
 
     assert statuses(run.id) == {"a": "succeeded", "b": "queued", "c": "queued", "d": "pending"}
     assert sorted(sent) == ["b", "c"]
-    assert holds(run) == (0, [0, 0, 0, 0]) or holds(run) == (0, [1, 0, 0, 0])
+    assert held_of(run) == (0, [0, 0, 0, 0]) or held_of(run) == (0, [1, 0, 0, 0])
     assert take(connection, run, "c") is not None
 
 
@@ -136,11 +136,11 @@ def test_resume_leaves_what_another_pause_covers(actor, connection, sent):
     pause(actor, QUEUE)
 
     resume(actor, of(run))
-    assert holds(run) == (0, [1, 1])
+    assert held_of(run) == (0, [1, 1])
     assert take(connection, run, "a") is None
 
     resume(actor, QUEUE)
-    assert holds(run) == (0, [0, 0])
+    assert held_of(run) == (0, [0, 0])
 
 
 @pytest.mark.parametrize("target", [None, QUEUE, ALL], ids=["workflow", "queue", "organization"])
@@ -263,8 +263,8 @@ def test_pause_that_does_not_see_a_start_is_seen_by_it(actor, connection, sent):
     sent.clear()
     Pause.objects.create(organization_id=actor.organization_id, scope="organization")
 
-    assert pausing.is_started_paused(connection, ref(run)) is True
-    assert holds(run) == (1, [1])
+    assert holds.is_started_paused(connection, ref(run)) is True
+    assert held_of(run) == (1, [1])
 
 
 def test_pause_that_comes_during_a_resume_holds(actor, connection, sent):
@@ -280,7 +280,7 @@ def test_pause_that_comes_during_a_resume_holds(actor, connection, sent):
         settled = meanwhile(lambda: pausing.settle_pause(other, everything.id))
 
     settled.result()
-    assert holds(run) == (1, [1])
+    assert held_of(run) == (1, [1])
 
 
 def test_resume_that_comes_during_another_pause_sees_it(actor, connection, sent):
@@ -294,7 +294,7 @@ def test_resume_that_comes_during_another_pause_sees_it(actor, connection, sent)
         Pause.objects.create(organization_id=actor.organization_id, scope="organization")
 
     settled.result()
-    assert holds(run) == (1, [1])
+    assert held_of(run) == (1, [1])
 
 
 def test_what_a_death_left_undone_is_done(actor, connection, sent):
@@ -304,12 +304,12 @@ def test_what_a_death_left_undone_is_done(actor, connection, sent):
     Pause.objects.filter(id=paused.id).update(paused_at=long_ago)
 
     pausing.settle_left_over(connection)
-    assert holds(run) == (1, [1])
+    assert held_of(run) == (1, [1])
 
     sent.clear()
     Pause.objects.filter(id=paused.id).update(resumed_at=F("paused_at"), settled_at=None)
     pausing.settle_left_over(connection)
-    assert (holds(run), sent) == ((0, [0]), ["a"])
+    assert (held_of(run), sent) == ((0, [0]), ["a"])
 
 
 def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
@@ -320,7 +320,7 @@ def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
 
     pausing.settle_left_over(connection)
 
-    assert holds(run) == (1, [1])
+    assert held_of(run) == (1, [1])
 
 
 def test_stale_message_of_a_paused_task_is_dropped_and_nothing_is_lost(actor, connection, sent):
@@ -361,3 +361,28 @@ def test_run_that_is_paused_and_resumed_ends_on_real_workers(actor, worker):
 
 def _settling(run):
     return "UPDATE task_executions SET hold = 1 WHERE run_id = %s", (run.id,)
+
+
+def test_child_is_paused_and_resumed_with_the_run_that_waits_for_it(actor, connection, sent):
+    child = {"x": ""}
+    catalog.apply_definition(actor=actor, document=Document.of(definition(child, name="child")))
+    calls = {"awaits": ("a", True), "leaves": ("b", False)}
+    tasks = {
+        key: {"uses": "workflow", "with": {"workflow": "child", "wait": waits}} for key, (_, waits) in calls.items()
+    }
+    run = start_run(actor, tasks)
+    execute(run, "awaits")
+    execute(run, "leaves")
+    awaited, detached = (row(run, key).child_run or _detached(run) for key in ("awaits", "leaves"))
+
+    pause(actor, of(run))
+    assert (held_of(awaited), held_of(detached)) == ((1, [1]), (0, [0]))
+    assert [each.scope for each in selectors.list_pauses(actor=actor, run_id=awaited.id)] == ["run"]
+
+    resume(actor, of(run))
+    assert held_of(awaited) == (0, [0])
+    assert take(connection, awaited, "x") is not None
+
+
+def _detached(run):
+    return WorkflowRun.objects.get(parent_task__run=run, is_awaited=False)

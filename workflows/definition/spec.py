@@ -30,7 +30,7 @@ UNSUPPORTED_TASK_KEYS = frozenset(
         "priority",
     }
 )
-UNSUPPORTED_KINDS = frozenset({"container", "kubernetes", "workflow", "signal", "approval"})
+UNSUPPORTED_KINDS = frozenset({"container", "kubernetes", "signal", "approval"})
 
 RESERVED_WORDS = frozenset(
     [

@@ -1,5 +1,5 @@
-"""Advance: after a task has ended, what became ready or skipped because of it (rules 3, 6 and 8 of the engine
-protocol).
+"""Advance: after a task has ended, what became ready or skipped because of it; after a run has ended, the task that
+waits for it (rules 3, 6, 8 and 8b of the engine protocol).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
-from workflows.dispatch import finalise, publish
+from workflows.dispatch import children, finalise, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.runs import joins
 from workflows.runs.statuses import TaskStatus
@@ -62,7 +62,27 @@ def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersi
     # What the last look queued ends after all that was skipped here, and will look at the run itself. What an earlier
     # look queued may have ended while skips were still followed.
     if not queued:
-        finalise.finalise_run(connection, run.run_id)
+        end_run(connection, run.run_id)
+
+
+def end_run(connection: sql.Connection, run_id: UUID) -> bool:
+    """End the run if none of its tasks is open, then the task that waits for it. Tells whether this call ended the run.
+
+    The run above may end by that, and so on: as many as may be above each other.
+    """
+    if not finalise.finalise_run(connection, run_id):
+        return False
+    follow_end(connection, run_id)
+    return True
+
+
+def follow_end(connection: sql.Connection, run_id: UUID) -> bool:
+    """End the task that waits for a run which has ended, and look at what follows; tell whether this call ended it."""
+    parent = children.end_parent(connection, run_id)
+    if parent is None:
+        return False
+    advance_from(connection, parent.run, parent.version, [parent.task_key])
+    return True
 
 
 def advance_task(connection: sql.Connection, run: RunRef, version: CompiledVersion, task_key: str) -> None:

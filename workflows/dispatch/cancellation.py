@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from executors.base import RunStop
 from executors.runtime.interrupt import PATIENCE_SECONDS
 from maestro.core import sql
-from workflows.dispatch import celery_calls, finalise, finish
+from workflows.dispatch import advance, celery_calls, children, finish
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Finished, Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
@@ -64,17 +64,21 @@ UPDATE task_executions SET reason = 'unconfirmed'
 WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
 RETURNING task_key, map_index, generation, tries
 """
+# Whoever stops a run stops so many of its children; the tick stops the others.
+MAX_CHILDREN = 100
 
 
 def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
-    """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left.
+    """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left; then do the same
+    for the runs whose end it waits for, and theirs.
 
     Returns the status the run had; None when there is none. One that is over is left as it is.
     """
     status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason))
     # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
-    finalise.finalise_run(connection, run_id)
+    advance.end_run(connection, run_id)
     celery_calls.revoke(calls)
+    _stop_children(connection, run_id)
     return status
 
 
@@ -86,7 +90,13 @@ def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, 
     """
     finished, calls = sql.repeat_if_victim(lambda: _mark_finished_and_stopped(connection, claim, outcome, stop))
     celery_calls.revoke(calls)
+    _stop_children(connection, claim.run_id)
     return finished
+
+
+def _stop_children(connection: sql.Connection, run_id: UUID) -> None:
+    for child_run_id in children.find_left_alone(connection, run_id, limit=MAX_CHILDREN):
+        stop_run(connection, child_run_id, Reason.CANCELLING)
 
 
 def _mark_finished_and_stopped(

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from celery.exceptions import Ignore
 
 from executors import services as executor_services
-from executors.base import CeleryCall, LogLine, TimeLimit, Wait
+from executors.base import CeleryCall, ChildRun, LogLine, TaskResult, TimeLimit, Wait
 from executors.runtime.attempt import run_attempt
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import advance, call_watch, cancellation, celery_calls, finalise, late_writes, publish
+from workflows.dispatch import advance, call_watch, cancellation, celery_calls, children, finalise, late_writes, publish
+from workflows.dispatch.children import PlannedChild
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
 from workflows.dispatch.messages import CallRef, Holder, TaskRef
@@ -54,33 +55,34 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         return
     outcome = _run(claimed)
     finished = _finish(claimed, outcome)
+    if isinstance(outcome, PlannedChild) and finished is not None and finished.status is not TaskStatus.CANCELLED:
+        _note_child(claimed, outcome)
     if finished is not None:
         if finished.finished_at is None:
             return  # parked: what follows is looked at when it ends
         publish.note_end(finished.finished_at)
-    if outcome.reason == Reason.CELERY and finished is not None:
+    if isinstance(outcome, Outcome) and outcome.reason == Reason.CELERY and finished is not None:
         # Cancelled while it made its call.
         celery_calls.revoke([_call_of(claimed)])
-    if canvas_ends or outcome.stops is not None or _was_held_or_lost(finished):
+    stops_run = isinstance(outcome, Outcome) and outcome.stops is not None
+    if canvas_ends or stops_run or _was_held_or_lost(finished):
         _advance(claimed)
 
 
-def _finish(claimed: Claim, outcome: Outcome) -> Finished | None:
+def _finish(claimed: Claim, outcome: Outcome | PlannedChild) -> Finished | None:
     """End the attempt, also when a connection dies meanwhile; note a result that comes too late."""
     may_be_written = False
 
     def once(connection: sql.Connection) -> Finished | None:
         nonlocal may_be_written
         was_tried, may_be_written = may_be_written, True
-        if outcome.stops is None:
-            finished = finish(connection, claimed, outcome)
-        else:
-            finished = cancellation.finish_and_stop(connection, claimed, outcome, outcome.stops)
+        finished = _end(connection, claimed, outcome)
         if finished is not None:
             return finished
         may_be_written = was_tried
         retention.delete_lines_of_gone_run(connection, claimed.run_id)
-        if late_writes.note_if_late(connection, claimed, outcome, may_be_written=was_tried):
+        dropped = outcome if isinstance(outcome, Outcome) else Outcome(status=TaskStatus.WAITING)
+        if late_writes.note_if_late(connection, claimed, dropped, may_be_written=was_tried):
             logger.warning(
                 "Dropped the result of attempt %d of task %s of run %s: its claim is no longer held",
                 claimed.attempt,
@@ -90,6 +92,16 @@ def _finish(claimed: Claim, outcome: Outcome) -> Finished | None:
         return None
 
     return sql.with_engine_connection(once)
+
+
+def _end(connection: sql.Connection, claimed: Claim, outcome: Outcome | PlannedChild) -> Finished | None:
+    if isinstance(outcome, Outcome):
+        if outcome.stops is None:
+            return finish(connection, claimed, outcome)
+        return cancellation.finish_and_stop(connection, claimed, outcome, outcome.stops)
+    return children.begin(connection, claimed, outcome) or finish(
+        connection, claimed, Outcome(status=TaskStatus.CANCELLED)
+    )
 
 
 def _was_held_or_lost(finished: Finished | None) -> bool:
@@ -131,7 +143,7 @@ def _advance(claimed: Claim) -> None:
     sql.with_engine_connection(look)
 
 
-def _run(claimed: Claim) -> Outcome:
+def _run(claimed: Claim) -> Outcome | PlannedChild:
     """Evaluate the task's expressions, run its kind and translate what came of it."""
     if claimed.hold == 2:
         return Outcome(status=TaskStatus.CANCELLED)
@@ -162,6 +174,12 @@ def _run(claimed: Claim) -> Outcome:
     )
     if isinstance(result.waits_for, CeleryCall):
         outcome = _call(claimed, version, secrets, result.waits_for)
+    elif isinstance(result.waits_for, ChildRun):
+        child = result.waits_for
+        planned = sql.with_engine_connection(lambda connection: children.plan(connection, claimed, child))
+        if isinstance(planned, PlannedChild):
+            return planned
+        outcome = outcome_of(TaskResult(error=planned), version, claimed.task_key, claimed.tries)
     elif result.waits_for is not None:
         outcome = _park(result.waits_for)
     else:
@@ -206,14 +224,20 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
     if ended is not None:
         return outcome_of(ended, version, claimed.task_key, claimed.tries)
     where = f" in queue {call.queue}" if call.queue else ""
-    line = LogLine(
-        stream="log",
-        level="info",
-        message=f"Called the Celery task {call.task}{where} as {ref.celery_id}; waiting for its end.",
-        created_at=claimed.clock.now(),
-    )
-    sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, secrets, [line]))
+    _write_line(claimed, secrets, f"Called the Celery task {call.task}{where} as {ref.celery_id}; waiting for its end.")
     return Outcome(status=TaskStatus.WAITING, reason=Reason.CELERY, wake_after=call_watch.FIRST_LOOK)
+
+
+def _note_child(claimed: Claim, child: PlannedChild) -> None:
+    more = "; waiting for its end." if child.is_awaited else ", which goes on by itself."
+    message = f"Started run {child.run.run.run_id} of {child.workflow_name}{more}"
+    # Names are no secrets.
+    _write_line(claimed, Secrets.of({}, {}), message)
+
+
+def _write_line(claimed: Claim, secrets: Secrets, message: str) -> None:
+    line = LogLine(stream="log", level="info", message=message, created_at=claimed.clock.now())
+    sql.with_engine_connection(lambda connection: _store_lines(connection, claimed, secrets, [line]))
 
 
 def _call_of(claimed: Claim) -> CallRef:

@@ -16,8 +16,8 @@ from uuid import UUID
 from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, each
-from workflows.dispatch.publish import RunRef
+from workflows.dispatch import advance, each, holds
+from workflows.dispatch.holds import IS_COVERED
 from workflows.runs.statuses import PauseScope
 
 logger = logging.getLogger(__name__)
@@ -25,59 +25,6 @@ logger = logging.getLogger(__name__)
 # Runs that are held, or let go, in one transaction.
 SLICE = 200
 
-# Of a run `r`. A child that its parent waits for is paused with it.
-_IS_COVERED = """
-EXISTS (
-    WITH RECURSIVE line (run_id, workflow_id, parent_task_id) AS (
-        SELECT r.id, r.workflow_id, r.parent_task_id
-        UNION ALL
-        SELECT above.id, above.workflow_id, above.parent_task_id
-        FROM line JOIN task_executions t ON t.id = line.parent_task_id JOIN workflow_runs above ON above.id = t.run_id
-    )
-    SELECT FROM pauses p
-    WHERE p.organization_id = r.organization_id AND p.resumed_at IS NULL
-      AND (p.scope = 'organization' OR EXISTS (
-          SELECT FROM line WHERE line.run_id = p.run_id OR line.workflow_id = p.workflow_id
-      ))
-)
-"""
-# Of a task `t`.
-_IS_QUEUE_PAUSED = """
-EXISTS (
-    SELECT FROM pauses p
-    WHERE p.organization_id = t.organization_id AND p.resumed_at IS NULL AND p.scope = 'queue' AND p.queue = t.queue
-)
-"""
-_IS_OPEN = "status IN ('pending', 'queued', 'running', 'waiting')"
-_MAY_BE_PAUSED = "SELECT EXISTS (SELECT FROM pauses WHERE resumed_at IS NULL AND organization_id = %(organization_id)s)"
-_LOCK_RUNS = """
-SELECT id FROM workflow_runs WHERE id = ANY (%(run_ids)s) AND status IN ('pending', 'running') AND hold < 2
-ORDER BY id FOR NO KEY UPDATE
-"""
-# The rows are locked, so what is read of pauses here is at least as new as any operation that came before.
-_SETTLE_RUNS = f"""
-UPDATE workflow_runs AS c
-SET hold = j.hold,
-    reason = CASE WHEN j.hold = 1 AND c.reason = '' THEN 'paused'
-                  WHEN j.hold = 0 AND c.reason = 'paused' THEN ''
-                  ELSE c.reason END
-FROM (SELECT r.id, {_IS_COVERED}::int AS hold FROM workflow_runs r WHERE r.id = ANY (%(run_ids)s)) j
-WHERE c.id = j.id AND c.hold <> j.hold
-RETURNING c.id, c.hold
-"""
-_SETTLE_TASKS = f"""
-WITH locked AS (
-    SELECT t.id, j.hold
-    FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
-         CROSS JOIN LATERAL (SELECT greatest(r.hold, {_IS_QUEUE_PAUSED}::int) AS hold) j
-    WHERE t.run_id = ANY (%(run_ids)s) AND t.{_IS_OPEN} AND t.hold < 2 AND t.hold <> j.hold
-    ORDER BY t.run_id, t.position, t.map_index
-    FOR NO KEY UPDATE OF t
-)
-UPDATE task_executions AS c SET hold = locked.hold
-FROM locked WHERE c.id = locked.id AND c.{_IS_OPEN} AND c.hold < 2
-RETURNING c.run_id, c.hold
-"""
 _RUNS_OF_ORGANIZATION = """
 SELECT r.id FROM workflow_runs r JOIN pauses p ON p.organization_id = r.organization_id
 WHERE p.id = %(pause_id)s AND r.status IN ('pending', 'running') AND r.hold < 2 AND r.id > %(after)s
@@ -90,7 +37,8 @@ WITH RECURSIVE line (run_id) AS (
     UNION
     SELECT child.id
     FROM line JOIN task_executions t ON t.run_id = line.run_id AND t.status = 'waiting'
-         JOIN workflow_runs child ON child.id = t.child_run_id AND child.status IN ('pending', 'running')
+         JOIN workflow_runs child
+           ON child.id = t.child_run_id AND child.is_awaited AND child.status IN ('pending', 'running')
 )
 SELECT run_id FROM line WHERE run_id > %(after)s ORDER BY run_id LIMIT %(limit)s
 """
@@ -102,7 +50,7 @@ _UNSETTLED_STARTS = f"""
 SELECT r.id FROM workflow_runs r
 WHERE r.organization_id IN (SELECT DISTINCT organization_id FROM pauses WHERE resumed_at IS NULL AND scope <> 'queue')
   AND r.created_at > clock_timestamp() - %(since)s AND r.created_at < clock_timestamp() - %(grace)s
-  AND r.status IN ('pending', 'running') AND r.hold = 0 AND {_IS_COVERED}
+  AND r.status IN ('pending', 'running') AND r.hold = 0 AND {IS_COVERED}
 LIMIT %(limit)s
 """
 _SCOPE = "SELECT scope, resumed_at FROM pauses WHERE id = %(pause_id)s"
@@ -135,26 +83,12 @@ def settle_pause(connection: sql.Connection, pause_id: UUID) -> None:
     connection.execute(_NOTE_SETTLED, {"pause_id": pause_id, "resumed_at": pause[1]})
 
 
-def is_started_paused(connection: sql.Connection, run: RunRef) -> bool:
-    """Hold a run that was just started, if a pause covers all of it; tell whether one does.
-
-    Its start may not have seen the pause, and whoever paused may not have seen the run.
-    """
-    with sql.cursor(connection, scalar_row) as cursor:
-        if not cursor.execute(_MAY_BE_PAUSED, {"organization_id": run.organization_id}).fetchone():
-            return False
-    settle_runs(connection, [run.run_id])
-    with sql.cursor(connection, scalar_row) as cursor:
-        hold = cursor.execute("SELECT hold FROM workflow_runs WHERE id = %s", (run.run_id,)).fetchone()
-    return hold != 0
-
-
 def settle_runs(connection: sql.Connection, run_ids: Sequence[UUID]) -> None:
     """Hold the runs and tasks that a pause covers, and let go those that none does; then start what is ready of these.
 
     Running tasks are held too: they go on, and what follows them waits.
     """
-    for run_id in sql.repeat_if_victim(lambda: _settle(connection, run_ids)):
+    for run_id in sql.repeat_if_victim(lambda: holds.settle(connection, run_ids)):
         with each.run_of(run_id):
             advance.kick(connection, run_id)
 
@@ -172,14 +106,3 @@ def settle_left_over(connection: sql.Connection) -> int:
         settle_runs(connection, sorted(run_ids))
         logger.warning("Held %d runs that were started while they were paused", len(run_ids))
     return len(pause_ids) + len(run_ids)
-
-
-def _settle(connection: sql.Connection, run_ids: Sequence[UUID]) -> list[UUID]:
-    """Set what is held, in one transaction; return the runs of which something goes on."""
-    with connection.transaction():
-        with sql.cursor(connection, scalar_row) as cursor:
-            open_ids = cursor.execute(_LOCK_RUNS, {"run_ids": list(run_ids)}).fetchall()
-        with sql.cursor(connection, tuple_row) as cursor:
-            changed = cursor.execute(_SETTLE_RUNS, {"run_ids": open_ids}).fetchall()
-            changed += cursor.execute(_SETTLE_TASKS, {"run_ids": open_ids}).fetchall()
-    return sorted({run_id for run_id, hold in changed if hold == 0})

@@ -13,10 +13,11 @@ from itertools import groupby
 from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, each, finalise
+from workflows.dispatch import advance, cancellation, children, each
 from workflows.dispatch.broker import BrokerAway, look_at_queue
 from workflows.dispatch.publish import RunRef
 from workflows.runs import joins
+from workflows.runs.statuses import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,23 @@ def recover_ended(connection: sql.Connection) -> int:
     ended = 0
     for (run_id,) in rows:
         with each.run_of(run_id):
-            if finalise.finalise_run(connection, run_id):
+            if advance.end_run(connection, run_id):
                 ended += 1
                 logger.warning("Recovered the end of run %s, in which nothing was left to do", run_id)
     return ended
+
+
+def recover_children(connection: sql.Connection) -> int:
+    """End every task whose child has ended, and stop every child that nobody waits for any more. Returns how many."""
+    recovered = 0
+    for run_id in children.find_untold(connection, limit=MAX_PER_SWEEP):
+        with each.run_of(run_id):
+            if advance.follow_end(connection, run_id):
+                recovered += 1
+                logger.warning("Recovered the task that waited for run %s, which has ended", run_id)
+    for run_id in children.find_left_alone(connection, limit=MAX_PER_SWEEP):
+        with each.run_of(run_id):
+            cancellation.stop_run(connection, run_id, Reason.CANCELLING)
+            recovered += 1
+            logger.warning("Cancelled run %s: the task that started it does not wait for it any more", run_id)
+    return recovered

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ from psycopg.rows import dict_row, scalar_row
 
 from executors.base import TaskError
 from maestro.core import sql
+from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
-from workflows.dispatch import advance, each, publish
+from workflows.dispatch import each, publish
 from workflows.dispatch.publish import Ready, RunRef
 
 logger = logging.getLogger(__name__)
@@ -65,7 +67,8 @@ WITH due AS (
 )
 UPDATE task_executions c SET status = 'queued', wake_at = NULL, queued_at = clock_timestamp()
 FROM due WHERE c.id = due.id
-RETURNING c.run_id, c.organization_id, c.id, c.task_key, c.generation, c.queued_at
+RETURNING c.run_id, c.organization_id, c.id, c.task_key, c.generation, c.queued_at,
+          (SELECT workflow_version_id FROM workflow_runs WHERE id = c.run_id)
 """
 
 
@@ -128,9 +131,10 @@ def wake_due(connection: sql.Connection) -> int:
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_WAKE, {"limit": MAX_PER_LOOK}).fetchall()
     rows.sort(key=lambda row: str(row["run_id"]))
-    for (run_id, organization_id), woken in groupby(rows, key=lambda row: (row["run_id"], row["organization_id"])):
+    of_run = itemgetter("run_id", "organization_id", "workflow_version_id")
+    for (run_id, organization_id, version_id), woken in groupby(rows, key=of_run):
         ready = [Ready(**{name: row[name] for name in ("id", "task_key", "generation", "queued_at")}) for row in woken]
         with each.run_of(run_id):
-            version = advance.version_of_run(connection, run_id)
+            version = cache.get_version(connection, version_id)
             publish.publish(RunRef(run_id=run_id, organization_id=organization_id), version, ready, alone=True)
     return len(rows)

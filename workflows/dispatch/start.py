@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
-from workflows.dispatch import each, pausing, publish
+from workflows.dispatch import each, holds, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.runs.start_times import StartTimes
 
@@ -37,7 +37,7 @@ _INSERT_ROWS = """
            coalesce((task.value ->> 6)::boolean, false), needs.keys,
            CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
            CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
-           '', 0, 0, 0, 0, 0, '', 'maestro', 0, '', '', clock_timestamp(),
+           '', 0, 0, 0, 0, run.hold, '', 'maestro', 0, '', '', clock_timestamp(),
            limits.queue, limits.attempt, limits.grace, limits.total
     FROM run, workflow_versions v
          CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
@@ -57,14 +57,16 @@ _INSERT_RUN = f"""
 WITH run AS (
     INSERT INTO workflow_runs (
         id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
-        hold, inputs, error_message, created_at, started_at, deadline_at, expires_at
+        hold, inputs, error_message, created_at, started_at, deadline_at, expires_at,
+        parent_task_id, parent_generation, parent_attempt, is_awaited, depth
     )
     VALUES (
         %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-        %(trigger_type)s, 'running', '', 0, %(inputs)s, '', clock_timestamp(), clock_timestamp(), %(deadline_at)s,
-        least(clock_timestamp() + %(timeout)s, %(deadline_at)s)
+        %(trigger_type)s, 'running', %(reason)s, %(hold)s, %(inputs)s, '', clock_timestamp(), clock_timestamp(),
+        %(deadline_at)s, least(clock_timestamp() + %(timeout)s, %(deadline_at)s),
+        %(parent_task_id)s, %(parent_generation)s, %(parent_attempt)s, %(is_awaited)s, %(depth)s
     )
-    RETURNING id, organization_id
+    RETURNING id, organization_id, hold
 ), rows AS ({_INSERT_ROWS})
 {_READY}
 """
@@ -92,7 +94,7 @@ WITH run AS (
     SET status = 'running', reason = '', started_at = clock_timestamp(),
         expires_at = least(clock_timestamp() + %(timeout)s, deadline_at)
     WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND hold = 0
-    RETURNING id, organization_id
+    RETURNING id, organization_id, hold
 ), rows AS ({_INSERT_ROWS})
 {_READY}
 """
@@ -120,8 +122,35 @@ class NewRun:
     """When it begins, and by when it must be over."""
 
 
-def insert_run(connection: sql.Connection, new: NewRun, version: CompiledVersion) -> list[Ready]:
-    """Insert a run, with its tasks unless it begins later; return those that are ready, to be sent after the commit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentTask:
+    """The task that starts a run."""
+
+    id: int
+    """Its row."""
+    generation: int
+    """Its generation."""
+    attempt: int
+    """Its attempt: each starts a run of its own."""
+    is_awaited: bool
+    """Whether it waits for the end of the run."""
+    depth: int
+    """How many runs are above the new one."""
+
+
+def insert_run(
+    connection: sql.Connection,
+    new: NewRun,
+    version: CompiledVersion,
+    *,
+    parent: ParentTask | None = None,
+    hold: int = 0,
+    reason: str = "",
+) -> list[Ready]:
+    """Insert a run, with its tasks unless it begins later; return those that are ready, to be sent after the commit.
+
+    `hold` and `reason` are those of a run that begins paused, with all its tasks.
+    """
     parameters = {
         "run_id": new.run.run_id,
         "organization_id": new.run.organization_id,
@@ -134,6 +163,13 @@ def insert_run(connection: sql.Connection, new: NewRun, version: CompiledVersion
         "start_at": new.times.start_at,
         "deadline_at": new.times.deadline_at,
         "timeout": _timeout_of(version),
+        "hold": hold,
+        "reason": reason,
+        "parent_task_id": parent and parent.id,
+        "parent_generation": parent and parent.generation,
+        "parent_attempt": parent and parent.attempt,
+        "is_awaited": parent is not None and parent.is_awaited,
+        "depth": 0 if parent is None else parent.depth,
     }
     if new.times.start_at is not None:
         connection.execute(_INSERT_DELAYED, parameters)
@@ -144,7 +180,7 @@ def insert_run(connection: sql.Connection, new: NewRun, version: CompiledVersion
 
 def send_first(connection: sql.Connection, run: RunRef, version: CompiledVersion, ready: Sequence[Ready]) -> None:
     """Send the first tasks of a run after the commit that made them ready, unless a pause covers it."""
-    if not pausing.is_started_paused(connection, run):
+    if not holds.is_started_paused(connection, run):
         publish.publish_start(run, version, ready)
 
 

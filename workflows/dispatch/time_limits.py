@@ -41,7 +41,8 @@ DEFAULT_GRACE = datetime.timedelta(seconds=10)
 # The status is written into the statement: given as a parameter, a plan for all of its values could not use the index.
 _OVERDUE = """
 SELECT t.id, t.run_id, t.organization_id, t.task_key, t.map_index, t.generation, t.tries, t.reason,
-       t.hold, t.claim_token, t.claim_message, t.expires_at - t.started_at AS allowed, r.workflow_version_id
+       t.hold, t.child_run_id, t.claim_token, t.claim_message, t.expires_at - t.started_at AS allowed,
+       r.workflow_version_id
 FROM task_executions t JOIN workflow_runs r ON r.id = t.run_id
 WHERE t.status = '{status}' AND t.expires_at < (SELECT clock_timestamp()) AND {due}
 ORDER BY t.expires_at LIMIT %(limit)s
@@ -173,6 +174,8 @@ def _end_waits(connection: sql.Connection) -> int:
         with each.run_of(row["run_id"]):
             if settle.settle(connection, ref, _timed_out(row)):
                 ended.append((row["reason"], ref))
+                if row["reason"] == Reason.CHILD_RUN:
+                    cancellation.stop_run(connection, row["child_run_id"], Reason.CANCELLING)
     celery_calls.revoke(ref for reason, ref in ended if reason == Reason.CELERY)
     return len(ended)
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
     SLEEP = "sleep"
+    CHILD_RUN = "child_run"
     DELAYED = "delayed"
     PAUSED = "paused"
     STOPPED = "stopped"

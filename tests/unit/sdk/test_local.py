@@ -262,6 +262,18 @@ def test_no_time_limit_holds_in_a_local_run():
     assert ran.tasks["a"].status == "succeeded"
 
 
+def test_run_of_another_workflow_is_replaced_by_what_it_returns():
+    @workflow
+    def calls():
+        return {"said": uses("workflow", {"workflow": "greet", "inputs": {"who": "Ada"}}, key="greet").said}
+
+    run = run_locally(calls, outputs={"greet": lambda workflow, inputs: {"said": f"hello {inputs['who']}"}})
+
+    assert run.outputs == {"said": "hello Ada"}
+    with pytest.raises(DefinitionError, match="kind 'workflow', which a local run cannot run"):
+        run_locally(calls)
+
+
 def test_sleep_ends_at_once():
     @workflow
     def naps():
