@@ -60,7 +60,9 @@ def root_cause(tasks: Sequence[TaskExecution]) -> TaskExecution | None:
 
 
 def task_detail(task: TaskExecution) -> str:
-    """Return why a task is where it is: its reason, its error's first line, its attempt when it is not the first."""
+    """Return why a task is where it is: its reason, its error's first line, its attempt when it is not the first; and
+    the run it has started, unless its error says that.
+    """
     parts = []
     if task.attempt > 1:
         parts.append(f"attempt {task.attempt}{f' ({task.lost_attempts} lost)' if task.lost_attempts else ''}")
@@ -69,6 +71,8 @@ def task_detail(task: TaskExecution) -> str:
         parts.append(reason + text.one_line(task.error_message.strip().partition("\n")[0]))
     elif task.reason and task.status != "succeeded":
         parts.append(text.one_line(task.reason))
+    if task.child_run_id and task.child_run_id not in "".join(parts):
+        parts.append(f"→ run {text.one_line(task.child_run_id)}")
     return ", ".join(parts)
 
 

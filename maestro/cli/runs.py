@@ -15,6 +15,7 @@ from maestro.cli.options import RunId, WorkflowName, connected, json_option, lim
 if TYPE_CHECKING:
     from maestro.cli.tracking import Progress
     from maestro.client import Client, Run
+    from maestro.client.representations import Parent
 
 RUN_STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 
@@ -137,6 +138,7 @@ def _print_run(run: Run) -> None:
     click.echo(f"{output.heading(run.workflow)}{version}  {status}")
     for label, value in (
         ("run", text.one_line(run.id)),
+        ("parent", _told(run.parent)),
         ("created", text.timestamp(run.created_at)),
         ("begins", text.timestamp(run.start_at) if run.is_delayed else ""),
         ("started", text.timestamp(run.started_at)),
@@ -157,6 +159,12 @@ def _print_pauses(client: Client, run_id: str) -> None:
     for paused in client.pauses.iterate(run_id=run_id):
         click.echo(f"{describe(paused)}.")
     click.echo()
+
+
+def _told(parent: Parent | None) -> str:
+    from maestro.cli import text
+
+    return f"task {text.one_line(parent.task_key)} of run {text.one_line(parent.run_id)}" if parent is not None else ""
 
 
 def _print_tasks(progress: Progress) -> None:

@@ -84,6 +84,13 @@ class Canvas(Representation):
     """The same, drawn for people."""
 
 
+class Parent(Representation):
+    """The task that started a run."""
+
+    run_id: str
+    task_key: str
+
+
 class Run(Representation):
     """One execution of one workflow version."""
 
@@ -98,6 +105,8 @@ class Run(Representation):
     inputs: JsonObject = {}
     outputs: JsonValue = None
     error_message: str | None = None
+    parent: Parent | None = None
+    """The task that started it; None when somebody else did."""
     created_at: Moment | None = None
     start_at: Moment | None = None
     """When it begins, if not at once."""
@@ -153,6 +162,8 @@ class TaskExecution(Representation):
     continue_on_error: bool = False
     """Whether it may fail without failing the run and what needs it."""
     wake_at: Moment | None = None
+    child_run_id: str | None = None
+    """The run it has started."""
     output: JsonValue = None
     error_code: str | None = None
     """Stable code of its error."""

@@ -19,6 +19,7 @@ from executors.models import TaskLogLine, Worker
 from maestro.core.ids import new_id
 from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
+from tests.integration.calls import execute
 from workflows.models import EngineCounter, TaskAttempt, TaskExecution, WorkflowRun
 
 # Of the forms on an organization's page.
@@ -543,3 +544,16 @@ def test_user_made_in_the_admin_signs_in_however_they_spell_their_address(superu
 
     assert answer.status_code == 302, answer.context["adminform"].form.errors
     assert Client().login(username=email.upper(), password=password)
+
+
+def test_pages_link_a_task_with_the_run_it_has_started_both_ways(actor, superuser, sent):
+    start_run(actor, {"x": ""}, name="child")
+    run = start_run(actor, {"a": {"uses": "workflow", "with": {"workflow": "child"}}})
+    execute(run)
+    task = TaskExecution.objects.get(run_id=run.id)
+
+    above = superuser.get(address("workflows_taskexecution_change", task.id)).content.decode()
+    below = superuser.get(address("workflows_workflowrun_change", task.child_run_id)).content.decode()
+
+    assert f'href="{address("workflows_workflowrun_change", task.child_run_id)}"' in above
+    assert f'href="{address("workflows_taskexecution_change", task.id)}"' in below

@@ -65,6 +65,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         "organization",
         "environment",
         "trigger_type",
+        "shown_parent",
         "id",
     )
     change_form_template = "workflows/admin/run.html"
@@ -72,8 +73,8 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowRun]:
         """Return the runs with what their page names; the lists leave out the large columns."""
         rows: QuerySet[WorkflowRun] = super().get_queryset(request)
-        rows = rows.filter(pruned_at=None).select_related(*self.list_select_related, "environment")
-        return rows.defer("workflow_version__definition", "workflow_version__plan")
+        rows = rows.filter(pruned_at=None).select_related(*self.list_select_related, "environment", "parent_task")
+        return rows.defer("workflow_version__definition", "workflow_version__plan", "parent_task__output")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[WorkflowRun], search_term: str
@@ -141,6 +142,15 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
     def shown_duration(self, run: WorkflowRun) -> str:
         """Return how long the run took; of one that goes on, nothing."""
         return shown.duration_between(run.started_at, run.finished_at)
+
+    @display(description="started by task")
+    def shown_parent(self, run: WorkflowRun) -> str:
+        """Return a link to the task that started the run."""
+        if run.parent_task is None:
+            return shown.NOTHING
+        address = reverse("admin:workflows_taskexecution_change", args=[run.parent_task_id])
+        name, above = run.parent_task.task_key, run.parent_task.run_id
+        return format_html('<a class="maestro-link" href="{}">{}</a> of run {}', address, name, above)
 
     @display(description="inputs")
     def shown_inputs(self, run: WorkflowRun) -> str:

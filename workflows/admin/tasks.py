@@ -55,6 +55,7 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
         "finished_at",
         "shown_duration",
         "wake_at",
+        "shown_child",
         "shown_output",
     )
     change_form_template = "workflows/admin/task.html"
@@ -131,6 +132,14 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
     def shown_counts(self, task: TaskExecution) -> str:
         """Return how often it was tried, and why again."""
         return f"{task.attempt}; {task.tries} failed, {task.platform_failures} lost by the platform"
+
+    @display(description="started run")
+    def shown_child(self, task: TaskExecution) -> str:
+        """Return a link to the run that the task has started."""
+        if task.child_run_id is None:
+            return shown.NOTHING
+        address = reverse("admin:workflows_workflowrun_change", args=[task.child_run_id])
+        return format_html('<a class="maestro-link" href="{}">{}</a>', address, task.child_run_id)
 
     @display(description="output")
     def shown_output(self, task: TaskExecution) -> str:

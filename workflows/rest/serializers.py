@@ -175,6 +175,13 @@ class CanvasOutput(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class ParentOutput(serializers.Serializer[TaskExecution]):
+    """The task that started a run."""
+
+    run_id = serializers.UUIDField(help_text="Its run.")
+    task_key = serializers.CharField()
+
+
 class RunOutput(serializers.ModelSerializer[WorkflowRun]):
     """A run."""
 
@@ -187,6 +194,11 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
     )
     error_message = ReasonField(allow_null=True)
     is_paused = serializers.SerializerMethodField(help_text="Whether nothing of it begins; `/pauses?run=` says why.")
+    parent = ParentOutput(
+        source="parent_task",
+        allow_null=True,
+        help_text="The task of kind `workflow` that started the run; null when somebody else did.",
+    )
 
     class Meta:
         model = WorkflowRun
@@ -200,6 +212,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "inputs",
             "outputs",
             "error_message",
+            "parent",
             "created_at",
             "start_at",
             "started_at",
@@ -235,6 +248,10 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
     wake_at = serializers.DateTimeField(help_text="When a task that waits is looked at again.", allow_null=True)
+    child_run_id = serializers.UUIDField(
+        help_text="The run that a task of kind `workflow` has started, the latest when it was tried again.",
+        allow_null=True,
+    )
     error_message = ReasonField(allow_null=True)
     worker = ReasonField(allow_null=True)
 
@@ -251,6 +268,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "attempt",
             "lost_attempts",
             "wake_at",
+            "child_run_id",
             "needs",
             "continue_on_error",
             "output",

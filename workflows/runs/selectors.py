@@ -43,9 +43,9 @@ class LogExtract:
 def list_runs(*, actor: Actor) -> QuerySet[WorkflowRun]:
     """Return the organization's runs."""
     actor.require(Permission.READ_RUNS)
-    return WorkflowRun.objects.filter(organization_id=actor.organization_id, pruned_at=None).select_related(
-        "workflow", "workflow_version"
-    )
+    rows = WorkflowRun.objects.filter(organization_id=actor.organization_id, pruned_at=None)
+    # Of the task that started a run, its key and run are wanted; its output may be large.
+    return rows.select_related("workflow", "workflow_version", "parent_task").defer("parent_task__output")
 
 
 def get_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:

@@ -65,3 +65,12 @@ def test_detail_of_a_quarantined_task_says_so_and_counts_what_was_lost():
     task = a_task("a", "failed", reason="quarantined", attempt=4, lost_attempts=3, error_message="It died.\nAgain.")
 
     assert lines.task_detail(task) == "attempt 4 (3 lost), quarantined: It died."
+
+
+def test_detail_of_a_task_names_the_run_it_has_started_once():
+    waiting = a_task("a", "waiting", reason="child_run", child_run_id="0197")
+    failed = a_task("a", "failed", child_run_id="0197", error_message="Run 0197 of b failed: Task x failed: no luck")
+
+    assert lines.task_detail(waiting) == "child_run, → run 0197"
+    assert lines.task_detail(a_task("a", "succeeded", child_run_id="0197")) == "→ run 0197"
+    assert lines.task_detail(failed) == "Run 0197 of b failed: Task x failed: no luck"

@@ -87,6 +87,13 @@ def test_show_prints_the_run_its_tasks_and_its_outputs(api: FakeApi, maestro: Ma
     )
 
 
+def test_show_names_the_task_that_started_the_run(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json("running", parent={"run_id": "0197", "task_key": "clean"}))
+    api.on_list(f"{RUN}/task-executions", [])
+
+    assert "parent    task clean of run 0197\n" in maestro("show", RUN_ID).stdout
+
+
 def test_show_as_json_is_the_run_with_its_tasks(api: FakeApi, maestro: Maestro):
     api.on("GET", RUN, run_json("running"))
     api.on_list(f"{RUN}/task-executions", [task_json("read", "running")])
