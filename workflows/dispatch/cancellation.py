@@ -64,20 +64,17 @@ UPDATE task_executions SET reason = 'unconfirmed'
 WHERE run_id = %(run_id)s AND status = 'cancelled' AND reason = 'celery'
 RETURNING task_key, map_index, generation, tries
 """
-# Whoever stops a run stops so many of its children; the tick stops the others.
+# Whoever stops a run stops so many of the runs below it; the tick stops the others.
 MAX_CHILDREN = 100
 
 
 def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
     """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left; then do the same
-    for the runs whose end it waits for, and theirs.
+    for the runs whose end it waited for, and theirs.
 
     Returns the status the run had; None when there is none. One that is over is left as it is.
     """
-    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason))
-    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
-    advance.end_run(connection, run_id)
-    celery_calls.revoke(calls)
+    status = _stop_one(connection, run_id, reason)
     _stop_children(connection, run_id)
     return status
 
@@ -94,9 +91,21 @@ def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, 
     return finished
 
 
+def _stop_one(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
+    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason))
+    # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
+    advance.end_run(connection, run_id)
+    celery_calls.revoke(calls)
+    return status
+
+
 def _stop_children(connection: sql.Connection, run_id: UUID) -> None:
-    for child_run_id in children.find_left_alone(connection, run_id, limit=MAX_CHILDREN):
-        stop_run(connection, child_run_id, Reason.CANCELLING)
+    stopped = [run_id]
+    for above in stopped:
+        below = children.find_left_alone(connection, above, limit=1 + MAX_CHILDREN - len(stopped))
+        for child_run_id in below:
+            _stop_one(connection, child_run_id, Reason.CANCELLING)
+        stopped += below
 
 
 def _mark_finished_and_stopped(
