@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Q
@@ -65,6 +66,25 @@ def get_actor_of_user(user: User, *, organization_slug: str | None) -> Actor:
         environment_id=environment.id,
         permissions=PERMISSIONS[Role(membership.role)],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Who an actor is to others in the organization."""
+
+    email: str
+    """The address of the user who acts, or whose key acts."""
+    role: Role | None
+    """The user's role there; None for somebody who is no member."""
+
+
+def get_member(*, actor: Actor) -> Member:
+    """Return who acts, as others in the organization know them."""
+    if actor.user_id is None:
+        return Member(email="", role=None)
+    user = User.objects.filter(id=actor.user_id).first()
+    membership = Membership.objects.filter(organization_id=actor.organization_id, user_id=actor.user_id).first()
+    return Member(email=user.email if user else "", role=Role(membership.role) if membership else None)
 
 
 def get_permissions_by_organization(user: User) -> Mapping[UUID, frozenset[Permission]]:

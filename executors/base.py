@@ -91,6 +91,8 @@ class Wait:
     """Until when at most."""
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     """What whoever ends it needs to know; kept with the task execution."""
+    message: str = ""
+    """What people are told about it; kept with the details, without the secrets of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maestro.core.errors import Category, MaestroError
-from workflows.definition.problems import Problem
+from workflows.definition.problems import Problem, suggestion
 
 
 class DefinitionRefused(MaestroError):
@@ -93,7 +93,7 @@ class TaskNotFound(MaestroError):
 
 
 class RunAlreadyFinished(MaestroError):
-    """The run is over, so it cannot be cancelled."""
+    """The run is over, or about to be: nothing can be done to it any more."""
 
     code = "run_already_finished"
     category = Category.CONFLICT
@@ -121,6 +121,104 @@ class NotPaused(MaestroError):
     def __init__(self, scope: str, others: Sequence[str]) -> None:
         more = f" Pauses there are: of {', '.join(others)}. `maestro pauses` lists them." if others else ""
         super().__init__(f"The {scope} is not paused.{more}", details={"scope": scope})
+
+
+class RunIsPaused(MaestroError):
+    """The run is paused: nothing in it goes on until somebody resumes it."""
+
+    code = "run_is_paused"
+    category = Category.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("The run is paused. Resume it first.")
+
+
+class SignalUnknown(MaestroError):
+    """No task of the run waits for a signal of this name, now or later."""
+
+    code = "signal_unknown"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        names = f"there are {', '.join(known)}" if known else "its workflow has no task of the kind `signal`"
+        near = suggestion(name, known) or f"; {names}"
+        super().__init__(f"The run waits for no signal {name!r}{near}.", details={"signals": list(known)})
+
+
+class SignalNotAwaited(MaestroError):
+    """Every task that waits for such a signal has one already, or is over."""
+
+    code = "signal_not_awaited"
+    category = Category.CONFLICT
+
+    def __init__(self, name: str, *, open_tasks: int) -> None:
+        left = "no task that waits for it is left" if not open_tasks else "each task that waits for it has one already"
+        super().__init__(f"The run takes no further signal {name!r}: {left}.", details={"open_tasks": open_tasks})
+
+
+class SignalKeyReused(MaestroError):
+    """The id of a signal that was sent to the run before, with something else in it."""
+
+    code = "signal_id_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"A signal with the id {key!r} was sent to the run before, with another name or payload. Give each signal"
+            " an id of its own.",
+            details={"id": key},
+        )
+
+
+class PayloadRefused(MaestroError):
+    """The payload does not match the schema of the signal; each problem is listed."""
+
+    code = "payload_invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(_summary("payload", problems), details={"errors": [problem.as_dict() for problem in problems]})
+
+
+class FormRefused(MaestroError):
+    """The answers do not match the form of the approval; each problem is listed."""
+
+    code = "form_invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(_summary("form", problems), details={"errors": [problem.as_dict() for problem in problems]})
+
+
+class ApprovalNotAwaited(MaestroError):
+    """The task does not wait for a decision."""
+
+    code = "approval_not_awaited"
+    category = Category.CONFLICT
+
+    def __init__(self, task_key: str, status: str) -> None:
+        super().__init__(
+            f"The task {task_key!r} does not wait for a decision: it is {status}.", details={"task_status": status}
+        )
+
+
+class AlreadyDecided(MaestroError):
+    """Somebody has decided before, or has decided otherwise."""
+
+    code = "already_decided"
+    category = Category.CONFLICT
+
+    def __init__(self, *, outcome: str, email: str, decided_at: str) -> None:
+        super().__init__(
+            f"{email} has decided this already: {outcome}, at {decided_at}.",
+            details={"outcome": outcome, "by": email, "decided_at": decided_at},
+        )
+
+
+class NotAnApprover(MaestroError):
+    """The actor is not among those who may decide this."""
+
+    code = "not_an_approver"
+    category = Category.FORBIDDEN
+
+    def __init__(self, who_may: str) -> None:
+        super().__init__(f"You may not decide this. {who_may} may.")
 
 
 def _summary(subject: str, problems: Sequence[Problem]) -> str:

@@ -1,5 +1,5 @@
-"""Workflows, their versions, runs, task executions and attempts, and how far they were pruned. Columns, constraints and
-indexes; no logic.
+"""Workflows, their versions, runs, task executions and attempts, what was sent to runs and decided about them, and how
+far they were pruned. Columns, constraints and indexes; no logic.
 """
 
 from __future__ import annotations
@@ -260,6 +260,11 @@ class TaskExecution(models.Model):
                 name="idx_task_executions_total_limit",
                 condition=Q(status__in=[TaskStatus.QUEUED, TaskStatus.WAITING], total_limit__isnull=False),
             ),
+            LongNameIndex(
+                fields=["organization", "id"],
+                name="idx_task_executions_approvals",
+                condition=Q(status=TaskStatus.WAITING, reason=Reason.APPROVAL),
+            ),
             # Without these, deleting one row reads the whole table to see that nothing refers to it.
             LongNameIndex(fields=["parent"], name="idx_task_executions_parent", condition=Q(parent__isnull=False)),
             LongNameIndex(
@@ -344,6 +349,81 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"pause of {self.scope}"
+
+
+class RunSignal(models.Model):
+    """A signal that was sent to a run; taken at most once, by a task that waits for its name."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="signals", db_index=False)
+    name = models.TextField()
+    payload = models.JSONField(null=True)
+    key = models.TextField(
+        blank=True, default="", help_text="The sender's own id of it: the same signal sent again is known by it."
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who sent it.",
+    )
+    received_at = models.DateTimeField(db_default=Now())
+    task_execution = models.ForeignKey(
+        TaskExecution,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="The task that took it.",
+    )
+    taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "run_signals"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "key"], condition=~Q(key=""), name="run_signal_key_is_unique")
+        ]
+        indexes = [
+            LongNameIndex(fields=["run", "id"], name="idx_run_signals_run"),
+            LongNameIndex(fields=["run"], name="idx_run_signals_untaken", condition=Q(taken_at__isnull=True)),
+            LongNameIndex(
+                fields=["task_execution"], name="idx_run_signals_task", condition=Q(task_execution__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApprovalDecision(models.Model):
+    """What somebody decided about a task that waited for it; one for each wait."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task_execution = models.ForeignKey(
+        TaskExecution, on_delete=models.CASCADE, related_name="decisions", db_index=False
+    )
+    claim_token = models.UUIDField(help_text="Of the attempt that parked the task: by it the wait is known.")
+    outcome = models.TextField(help_text="approved or rejected.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    email = models.TextField(help_text="Who decided, should the user be gone.")
+    comment = models.TextField(blank=True, default="")
+    form = models.JSONField(default=dict)
+    decided_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "approval_decisions"
+        constraints = [
+            models.UniqueConstraint(fields=["task_execution", "claim_token"], name="approval_decision_is_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} by {self.email}"
 
 
 class EngineCounter(models.Model):

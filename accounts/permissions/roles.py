@@ -17,10 +17,19 @@ class Permission(StrEnum):
     START_RUNS = "runs.start"
     CANCEL_RUNS = "runs.cancel"
     PAUSE_RUNS = "runs.pause"
+    SIGNAL_RUNS = "runs.signal"
+    DECIDE_APPROVALS = "approvals.decide"
 
 
 _READ = frozenset({Permission.READ_WORKFLOWS, Permission.READ_RUNS})
-_OPERATE = _READ | {Permission.START_RUNS, Permission.CANCEL_RUNS, Permission.PAUSE_RUNS}
+# Each approval says who may decide it; somebody who else only reads may be among them.
+_VIEW = _READ | {Permission.DECIDE_APPROVALS}
+_OPERATE = _VIEW | {
+    Permission.START_RUNS,
+    Permission.CANCEL_RUNS,
+    Permission.PAUSE_RUNS,
+    Permission.SIGNAL_RUNS,
+}
 _DEVELOP = _OPERATE | {Permission.WRITE_WORKFLOWS}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
@@ -28,6 +37,6 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: _DEVELOP,
     Role.DEVELOPER: _DEVELOP,
     Role.OPERATOR: _OPERATE,
-    Role.VIEWER: _READ,
+    Role.VIEWER: _VIEW,
     Role.BILLING: frozenset(),
 }

@@ -80,22 +80,23 @@ def find_misplaced(schema: JsonValue, path: Path) -> Iterator[Problem]:
         elif keyword == "properties":
             for name, member in value.items():
                 yield from find_misplaced(member, (*at, name))
-        elif keyword not in ("const", "default", "enum", "examples") and _marks(value):
+        elif keyword not in ("const", "default", "enum", "examples") and marks_secret(value):
             message = "holds a `writeOnly`, which hides values only at an input itself, in `properties` and in `items`"
             yield Problem(code="not_allowed", path=at, message=message)
 
 
 def find_useless(schema: JsonValue, path: Path) -> Iterator[Problem]:
     """Yield a problem when the schema of something else than an input marks anything `writeOnly`."""
-    if _marks(schema):
+    if marks_secret(schema):
         message = "holds a `writeOnly`, which hides nothing here: only inputs can be secret"
         yield Problem(code="not_allowed", path=path, message=message)
 
 
-def _marks(value: JsonValue) -> bool:
+def marks_secret(value: JsonValue) -> bool:
+    """Tell whether a schema marks a value as secret, itself or anywhere below."""
     if isinstance(value, dict):
-        return is_secret(value) or any(map(_marks, value.values()))
-    return isinstance(value, list) and any(map(_marks, value))
+        return is_secret(value) or any(map(marks_secret, value.values()))
+    return isinstance(value, list) and any(map(marks_secret, value))
 
 
 def _mask(schema: JsonValue, value: JsonValue) -> JsonValue:

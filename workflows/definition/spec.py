@@ -30,7 +30,7 @@ UNSUPPORTED_TASK_KEYS = frozenset(
         "priority",
     }
 )
-UNSUPPORTED_KINDS = frozenset({"container", "kubernetes", "signal", "approval"})
+UNSUPPORTED_KINDS = frozenset({"container", "kubernetes"})
 
 RESERVED_WORDS = frozenset(
     [

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
+from workflows.definition.awaited import check_awaited
 from workflows.definition.document import Document
 from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
 from workflows.definition.graph import TaskGraph, check_needs
@@ -104,6 +105,7 @@ def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
     ]
     for key, task in tasks.items():
         problems += _check_task(key, task, kinds)
+    problems += check_awaited(tasks)
     graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in tasks.items()})
     problems += check_needs(graph)
     in_outputs = compile_right_parts(outputs, ("outputs",), problems).expressions

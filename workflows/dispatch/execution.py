@@ -22,7 +22,17 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import advance, call_watch, cancellation, celery_calls, children, finalise, late_writes, publish
+from workflows.dispatch import (
+    advance,
+    call_watch,
+    cancellation,
+    celery_calls,
+    children,
+    finalise,
+    late_writes,
+    publish,
+    signals,
+)
 from workflows.dispatch.children import PlannedChild
 from workflows.dispatch.claim import Claim, claim_surely
 from workflows.dispatch.finish import Finished, Outcome, finish, outcome_of
@@ -59,6 +69,9 @@ def execute_task(task: TaskRef, holder: Holder, *, canvas_ends: bool) -> None:
         _note_child(claimed, outcome)
     if finished is not None:
         if finished.finished_at is None:
+            if isinstance(outcome, Outcome) and outcome.reason == Reason.SIGNAL:
+                # Sent before the wait began. Whoever sends one looks after this commit, or this looks after that one.
+                sql.with_engine_connection(lambda connection: signals.take(connection, claimed.run_id))
             return  # parked: what follows is looked at when it ends
         publish.note_end(finished.finished_at)
     if isinstance(outcome, Outcome) and outcome.reason == Reason.CELERY and finished is not None:
@@ -181,7 +194,7 @@ def _run(claimed: Claim) -> Outcome | PlannedChild:
             return planned
         outcome = outcome_of(TaskResult(error=planned), version, claimed.task_key, claimed.tries)
     elif result.waits_for is not None:
-        outcome = _park(result.waits_for)
+        outcome = _park(result.waits_for, secrets)
     else:
         outcome = outcome_of(result, version, claimed.task_key, claimed.tries)
     stops = outcome.stops and dataclasses.replace(outcome.stops, message=secrets.hide_in_text(outcome.stops.message))
@@ -198,13 +211,14 @@ def _time_limit(claimed: Claim) -> TimeLimit | None:
     )
 
 
-def _park(wait: Wait) -> Outcome:
+def _park(wait: Wait, secrets: Secrets) -> Outcome:
+    told = {"message": secrets.hide_in_text(wait.message)} if wait.message else {}
     return Outcome(
         status=TaskStatus.WAITING,
         reason=wait.reason,
         wake_after=None if wait.seconds is None else datetime.timedelta(seconds=wait.seconds),
         wake_at=wait.until,
-        waits_for=wait.details,
+        waits_for={**wait.details, **told},
     )
 
 

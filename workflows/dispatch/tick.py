@@ -17,7 +17,18 @@ from celery.beat import Scheduler
 from executors.pools.lease import LeaseWatch
 from maestro.core import sql
 from maestro.core.outage import Outage
-from workflows.dispatch import call_watch, leases, lost_messages, pausing, recovery, retry, start, time_limits, waits
+from workflows.dispatch import (
+    call_watch,
+    leases,
+    lost_messages,
+    pausing,
+    recovery,
+    retry,
+    signals,
+    start,
+    time_limits,
+    waits,
+)
 from workflows.dispatch.retention import Pruning
 
 logger = logging.getLogger(__name__)
@@ -49,6 +60,7 @@ class TickScheduler(Scheduler):
             Duty(work=retry.wake_due, every_seconds=0.5),
             Duty(work=start.start_due, every_seconds=0.5),
             Duty(work=waits.end_due, every_seconds=0.5),
+            Duty(work=signals.take_forgotten, every_seconds=2),
             Duty(work=time_limits.end_overdue, every_seconds=1),
             Duty(work=ready.recover, every_seconds=1),
             Duty(work=recovery.recover_ended, every_seconds=2),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workflows', '0011_say_what_is_awaited'),
+        ('workflows', '0012_take_signals_and_decisions'),
     ]
 
     operations = [

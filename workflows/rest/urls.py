@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from workflows.rest import pause_views, views
+from workflows.rest import pause_views, views, waiting_views
 
 urlpatterns = [
     path("workflows", views.WorkflowListView.as_view()),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("workflow-runs/<uuid:run_id>", views.RunView.as_view()),
     path("workflow-runs/<uuid:run_id>/cancel", views.RunCancelView.as_view()),
     path("workflow-runs/<uuid:run_id>/task-executions", views.TaskExecutionListView.as_view()),
+    path("workflow-runs/<uuid:run_id>/task-executions/<str:task_key>/approve", waiting_views.ApproveView.as_view()),
+    path("workflow-runs/<uuid:run_id>/task-executions/<str:task_key>/reject", waiting_views.RejectView.as_view()),
+    path("workflow-runs/<uuid:run_id>/signals", waiting_views.SignalListView.as_view()),
     path("workflow-runs/<uuid:run_id>/past-attempts", views.TaskAttemptListView.as_view()),
     path("workflow-runs/<uuid:run_id>/logs", views.RunLogView.as_view()),
     path("workflow-runs/<uuid:run_id>/pause", pause_views.RunPauseView.as_view()),
@@ -28,5 +31,6 @@ urlpatterns = [
     path("organization/pause", pause_views.OrganizationPauseView.as_view()),
     path("organization/resume", pause_views.OrganizationResumeView.as_view()),
     path("pauses", pause_views.PauseListView.as_view()),
+    path("approvals", waiting_views.ApprovalListView.as_view()),
     path("kinds", views.KindListView.as_view()),
 ]

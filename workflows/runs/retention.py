@@ -52,6 +52,11 @@ SELECT id, finished_at,
                SELECT FROM task_executions t JOIN task_attempts a ON a.task_execution_id = t.id
                WHERE t.run_id = old.id LIMIT %(rows)s
            ) attempt)
+         + (SELECT count(*) FROM (SELECT FROM run_signals WHERE run_id = old.id LIMIT %(rows)s) signal)
+         + (SELECT count(*) FROM (
+               SELECT FROM task_executions t JOIN approval_decisions d ON d.task_execution_id = t.id
+               WHERE t.run_id = old.id LIMIT %(rows)s
+           ) decision)
 FROM old ORDER BY finished_at
 """
 _HIDE_RUNS = "UPDATE workflow_runs SET pruned_at = clock_timestamp() WHERE id = ANY (%(run_ids)s)"
@@ -72,6 +77,19 @@ DELETE FROM task_attempts WHERE id = ANY (ARRAY(
     SELECT a.id FROM unnest(%(run_ids)s::uuid[]) AS run (id)
                      JOIN task_executions t ON t.run_id = run.id
                      JOIN task_attempts a ON a.task_execution_id = t.id
+    LIMIT %(rows)s
+))
+"""
+_DELETE_SIGNALS = """
+DELETE FROM run_signals WHERE id = ANY (ARRAY(
+    SELECT id FROM run_signals WHERE run_id = ANY (%(run_ids)s) LIMIT %(rows)s
+))
+"""
+_DELETE_DECISIONS = """
+DELETE FROM approval_decisions WHERE id = ANY (ARRAY(
+    SELECT d.id FROM unnest(%(run_ids)s::uuid[]) AS run (id)
+                     JOIN task_executions t ON t.run_id = run.id
+                     JOIN approval_decisions d ON d.task_execution_id = t.id
     LIMIT %(rows)s
 ))
 """
@@ -289,7 +307,7 @@ def _delete_whole(connection: sql.Connection, run_ids: Sequence[UUID], rows: int
     """Delete runs, each after all that refers to it, but no more than so many rows. Returns how many."""
     parameters = {"run_ids": list(run_ids)}
     deleted = 0
-    for statement in (_DELETE_LINES, _DELETE_ATTEMPTS):
+    for statement in (_DELETE_LINES, _DELETE_ATTEMPTS, _DELETE_SIGNALS, _DELETE_DECISIONS):
         deleted += connection.execute(statement, parameters | {"rows": rows - deleted}).rowcount
         if deleted >= rows:
             return deleted

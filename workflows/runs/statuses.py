@@ -58,6 +58,8 @@ class Reason(StrEnum):
     WORKER_STOPPED = "worker_stopped"
     QUARANTINED = "quarantined"
     SLEEP = "sleep"
+    SIGNAL = "signal"
+    APPROVAL = "approval"
     CHILD_RUN = "child_run"
     DELAYED = "delayed"
     PAUSED = "paused"

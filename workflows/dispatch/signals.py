@@ -1,0 +1,98 @@
+"""Signals: what was sent to a run ends the waits of its tasks, each signal one, each wait by one (rule 10c of the
+engine protocol). Who may send what is decided in `workflows.parking.services`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row, scalar_row
+
+from executors.base import TaskResult
+from maestro.core import sql
+from workflows.catalog import cache
+from workflows.dispatch import each, waits
+from workflows.dispatch.waits import Waiting
+
+logger = logging.getLogger(__name__)
+
+# Whoever sends a signal, or parks a task, looks within milliseconds; whoever has not after this long, died.
+GRACE = datetime.timedelta(seconds=2)
+MAX_PER_SWEEP = 200
+
+_LOCK_RUN = "SELECT FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
+# What sends and what takes lock the run, so the oldest signal that is not taken now, and the first task that waits now,
+# stay that until the commit, but for the task's time: the fence of its end says whether that was over first.
+_MATCH = f"""
+SELECT s.id AS signal_id, s.payload, {waits.COLUMNS}
+FROM run_signals s
+     JOIN task_executions t ON t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
+                           AND t.waits_for ->> 'name' = s.name
+     JOIN workflow_runs r ON r.id = s.run_id
+WHERE s.run_id = %(run_id)s AND s.taken_at IS NULL
+ORDER BY s.id, t.position, t.map_index LIMIT 1
+"""
+_MARK_TAKEN = """
+UPDATE run_signals SET task_execution_id = %(task_id)s, taken_at = clock_timestamp() WHERE id = %(signal_id)s
+"""
+_FORGOTTEN = """
+SELECT DISTINCT s.run_id
+FROM run_signals s
+     JOIN task_executions t ON t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
+                           AND t.waits_for ->> 'name' = s.name
+WHERE s.taken_at IS NULL AND s.received_at < clock_timestamp() - %(grace)s
+LIMIT %(limit)s
+"""
+
+
+def take(connection: sql.Connection, run_id: UUID) -> int:
+    """End every wait of a run for which there is a signal, and look at what follows. Returns how many.
+
+    To be called after the commit of whatever may have made a pair of them: a signal that was sent, a task that was
+    parked, a pause that is over.
+    """
+    taken = 0
+    # The look before the lock only saves the lock.
+    while _find_match(connection, run_id) is not None:
+        taken += _take_one(connection, run_id)
+    return taken
+
+
+def take_forgotten(connection: sql.Connection) -> int:
+    """Take every signal that whoever should have looked did not live to take. Returns how many."""
+    with sql.cursor(connection, scalar_row) as cursor:
+        run_ids = cursor.execute(_FORGOTTEN, {"grace": GRACE, "limit": MAX_PER_SWEEP}).fetchall()
+    taken = 0
+    for run_id in run_ids:
+        with each.run_of(run_id):
+            found = take(connection, run_id)
+            if found:
+                logger.warning("Recovered %d signals of run %s that nobody had taken", found, run_id)
+            taken += found
+    return taken
+
+
+def _take_one(connection: sql.Connection, run_id: UUID) -> bool:
+    with connection.transaction():
+        connection.execute(_LOCK_RUN, {"run_id": run_id})
+        match = _find_match(connection, run_id)
+        if match is None:
+            return False
+        signal_id, payload = match.pop("signal_id"), match.pop("payload")
+        waiting = Waiting(**match)
+        version = cache.get_version(connection, waiting.workflow_version_id)
+        finished = waits.write_end(connection, waiting, version, TaskResult(output=payload))
+        if finished is None:
+            return False
+        connection.execute(_MARK_TAKEN, {"signal_id": signal_id, "task_id": waiting.id})
+    waits.follow(connection, waiting, version)
+    return True
+
+
+def _find_match(connection: sql.Connection, run_id: UUID) -> dict[str, Any] | None:
+    with sql.cursor(connection, dict_row) as cursor:
+        found: dict[str, Any] | None = cursor.execute(_MATCH, {"run_id": run_id}).fetchone()
+    return found
