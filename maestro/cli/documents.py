@@ -1,4 +1,6 @@
-"""Reading what a person hands over: definition files, inputs files, `--input name=value`. Nothing is sent from here."""
+"""Reading what a person hands over: definition files, inputs files, `--input name=value`, payloads. Nothing is sent
+from here.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +60,36 @@ def read_inputs_file(file: str) -> dict[str, Any]:
     return value
 
 
-def read_inputs(pairs: Sequence[str]) -> dict[str, str]:
+def read_payload(given: str) -> Any:
+    """Return the JSON given as such, or as `@file`, JSON or YAML, of which `@-` is standard input.
+
+    Raises Failure, click.UsageError.
+    """
+    from workflows.definition.problems import DefinitionInvalid
+    from workflows.definition.values import check_value
+
+    try:
+        is_file = given.startswith("@")
+        value = _parse(_read(given[1:])) if is_file else json.loads(given, parse_constant=_refuse_constant)
+        if problems := check_value(value):
+            raise DefinitionInvalid(problems)
+    except DefinitionInvalid as error:
+        found = [Problem.from_json(problem.as_dict()) for problem in error.problems]
+        source = source_name(given[1:]) if is_file else "--payload"
+        raise explain_problems(found, source=source, outcome="Nothing was sent.", code="payload_invalid") from error
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(
+            "--payload needs JSON, for example '{\"amount\": 3}'; a text has quotes of its own: '\"ok\"'. "
+            "@FILE reads a file, @- standard input."
+        ) from error
+    return value
+
+
+def read_inputs(pairs: Sequence[str], *, option: str = "--input", noun: str = "Input") -> dict[str, str]:
     """Return the inputs given as `name=value`, `name=@file` or `name`, which asks for the value without echo, as text.
 
-    Raises click.UsageError with everything that keeps values from being read.
+    `option` and `noun` are what messages call them. Raises click.UsageError with everything that keeps values from
+    being read.
     """
     inputs: dict[str, str] = {}
     faults: list[str] = []
@@ -69,11 +97,11 @@ def read_inputs(pairs: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         try:
             if not name:
-                raise click.UsageError("--input needs the form name=value; the name is missing.")
+                raise click.UsageError(f"{option} needs the form name=value; the name is missing.")
             if name in inputs:
-                raise click.UsageError(f"Input '{text.one_line(name)}' is given twice; give it once.")
+                raise click.UsageError(f"{noun} '{text.one_line(name)}' is given twice; give it once.")
             inputs[name] = ""
-            inputs[name] = _given_value(name, value) if equals else _asked_value(name)
+            inputs[name] = _given_value(noun, name, value) if equals else _asked_value(noun, name)
         except click.UsageError as error:
             faults.append(error.message)
     if faults:
@@ -95,7 +123,7 @@ def reads_standard_input(pair: str) -> bool:
     return pair.partition("=")[2] == f"@{STANDARD_INPUT}"
 
 
-def _given_value(name: str, value: str) -> str:
+def _given_value(noun: str, name: str, value: str) -> str:
     """Return what follows `name=`: the value itself, or what is in the file it names."""
     if not value.startswith("@"):
         return value
@@ -105,15 +133,15 @@ def _given_value(name: str, value: str) -> str:
         content = _read(value[1:])
     except Failure as failure:
         hint = f" For a text that begins with @ write {text.one_line(name)}=@{text.one_line(value)}."
-        raise click.UsageError(f"Input '{text.one_line(name)}': {failure.message}{hint}") from failure
+        raise click.UsageError(f"{noun} '{text.one_line(name)}': {failure.message}{hint}") from failure
     return content.removesuffix("\n").removesuffix("\r")
 
 
-def _asked_value(name: str) -> str:
+def _asked_value(noun: str, name: str) -> str:
     """Ask for a value at the terminal, where nobody can read along."""
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"Input '{text.one_line(name)}' has no value: write {text.one_line(name)}=VALUE or "
+            f"{noun} '{text.one_line(name)}' has no value: write {text.one_line(name)}=VALUE or "
             f"{text.one_line(name)}=@FILE (@- reads standard input). At a terminal, the bare name asks for it."
         )
     answer: str = click.prompt(text.one_line(name), hide_input=True, default="", show_default=False, err=True)

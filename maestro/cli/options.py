@@ -87,6 +87,19 @@ class RunId(click.ParamType[str]):
         return "`maestro runs` lists the runs."
 
 
+class Name(click.ParamType[str]):
+    """A name inside a run; a missing one is answered with where to find it."""
+
+    name = "name"
+
+    def __init__(self, missing: str) -> None:
+        self._missing = missing
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Say where names are found."""
+        return self._missing
+
+
 class DefinitionFile(click.ParamType[str]):
     """The name of a definition file, or '-'."""
 

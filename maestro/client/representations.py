@@ -201,6 +201,53 @@ class TaskAttempt(Representation):
     finished_at: Moment | None = None
 
 
+class Signal(Representation):
+    """A signal that was sent to a run."""
+
+    id: str | None = None
+    """The sender's own id of it."""
+    run: str
+    name: str
+    payload: JsonValue = None
+    sent_by: str | None = None
+    received_at: Moment | None = None
+    taken_by: str | None = None
+    """Key of the task that took it; None while none has."""
+    taken_at: Moment | None = None
+
+
+class Approval(Representation):
+    """A task that waits for a decision."""
+
+    run: str
+    workflow: str = ""
+    task_key: str
+    message: str = ""
+    form: JsonObject = {}
+    """JSON Schema of each answer, by name."""
+    approvers: JsonValue = None
+    """Roles and users that may decide; None for whoever may cancel the run."""
+    is_escalated: bool = False
+    may_decide: bool = False
+    """True when the caller may decide."""
+    waits_since: Moment | None = None
+    deadline_at: Moment | None = None
+    on_deadline: str | None = None
+
+
+class Decision(Representation):
+    """What was decided about a task that waited for it."""
+
+    run: str
+    task_key: str
+    outcome: str
+    """`approved` or `rejected`."""
+    by: str = ""
+    comment: str = ""
+    form: JsonObject = {}
+    decided_at: Moment | None = None
+
+
 class LogLine(Representation):
     """One line a task wrote."""
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
-from maestro.client.representations import LogExtract, LogLine, Page, Run, TaskAttempt, TaskExecution
+from maestro.client.representations import (
+    Approval,
+    Decision,
+    JsonValue,
+    LogExtract,
+    LogLine,
+    Page,
+    Run,
+    Signal,
+    TaskAttempt,
+    TaskExecution,
+)
 from maestro.client.transport import Query, Transport
 
 MAX_PAGE_SIZE = 200
 
 
 class Runs:
-    """Runs, their task executions and their logs."""
+    """Runs, their task executions and logs, what is sent to them and decided about them."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -75,6 +86,37 @@ class Runs:
         """Return the next lines after those already read; `last_id` of the answer is the `after` of the next call."""
         query = {"after": str(after), **_log_query(task_key=task_key, attempt=attempt, level=level)}
         return self._transport.get(f"{_path(run_id)}/logs", query).parse(LogExtract)
+
+    def send_signal(self, run_id: str, name: str, payload: JsonValue = None, *, signal_id: str | None = None) -> Signal:
+        """Send a signal to a run; sent again with the same id, it is the same signal."""
+        document = {"name": name, "payload": payload} | ({} if signal_id is None else {"id": signal_id})
+        return self._transport.post(f"{_path(run_id)}/signals", document).parse(Signal)
+
+    def iterate_signals(self, run_id: str) -> Iterator[Signal]:
+        """Yield the signals that were sent to a run, oldest first."""
+        return self._transport.get_all(f"{_path(run_id)}/signals", Signal, {"limit": str(MAX_PAGE_SIZE)})
+
+    def iterate_approvals(self, *, page_size: int = 100) -> Iterator[Approval]:
+        """Yield the tasks of all runs that wait for a decision, oldest first."""
+        return self._transport.get_all("/approvals", Approval, {"limit": str(page_size)})
+
+    def approve(
+        self, run_id: str, task_key: str, *, comment: str = "", form: Mapping[str, JsonValue] | None = None
+    ) -> Decision:
+        """Approve what a task asks."""
+        return self._decide("approve", run_id, task_key, comment, form)
+
+    def reject(
+        self, run_id: str, task_key: str, *, comment: str = "", form: Mapping[str, JsonValue] | None = None
+    ) -> Decision:
+        """Reject what a task asks: it fails."""
+        return self._decide("reject", run_id, task_key, comment, form)
+
+    def _decide(
+        self, verb: str, run_id: str, task_key: str, comment: str, form: Mapping[str, JsonValue] | None
+    ) -> Decision:
+        path = f"{_path(run_id)}/task-executions/{quote(task_key, safe='')}/{verb}"
+        return self._transport.post(path, {"comment": comment, "form": dict(form or {})}).parse(Decision)
 
     def cancel(self, run_id: str) -> Run:
         """Cancel a run: what is not running yet will not start."""

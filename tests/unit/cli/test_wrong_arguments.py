@@ -56,6 +56,20 @@ WRONG = [
     (f"logs {RUN_ID} raed --follow", 1, "The run has no task 'raed'. Did you mean read?"),
     (f"logs {RUN_ID} --level warn", 2, "'warn' is not one of 'debug', 'info', 'warning', 'error'."),
     (f"logs {RUN_ID} --attempt first", 2, "'first' is no whole number of at least 1."),
+    ("signal", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    (f"signal {RUN_ID}", 2, "Missing argument 'NAME'. Name a signal that a task of the run waits for."),
+    (f"signal {NOBODY} payment", 1, NO_RUN),
+    (f"signal {RUN_ID} payment --payload three", 2, "--payload needs JSON, for example '{\"amount\": 3}'"),
+    (f"signal {RUN_ID} payment --payload @none.json", 1, "There is no file none.json."),
+    ("approvals --limit 0", 2, "'0' is no whole number from 1 to 1,000,000."),
+    ("approve flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
+    (f"approve {RUN_ID}", 2, "Missing argument 'TASK'. `maestro approvals` lists what waits."),
+    (f"approve {NOBODY} read", 1, NO_RUN),
+    (f"approve {RUN_ID} raed", 1, "The run has no task 'raed'. Did you mean read?"),
+    (f"approve {RUN_ID} read --form reason", 2, "Answer 'reason' has no value: write reason=VALUE or reason=@FILE"),
+    (f"approve {RUN_ID} read --form =x", 2, "--form needs the form name=value; the name is missing."),
+    (f"reject {RUN_ID}", 2, "Missing argument 'TASK'. `maestro approvals` lists what waits."),
+    (f"reject {NOBODY} read", 1, NO_RUN),
     ("cancel", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     (f"cancel {NOBODY}", 1, NO_RUN),
     ("pause", 2, "Give one of RUN, WORKFLOW, --queue NAME and --all."),
@@ -113,6 +127,18 @@ WRONG = [
 ]
 
 
+NO_RUN_AT = [
+    ("GET", ""),
+    ("GET", "/logs"),
+    ("GET", "/task-executions"),
+    ("POST", "/cancel"),
+    ("POST", "/pause"),
+    ("POST", "/signals"),
+    ("POST", "/task-executions/read/approve"),
+    ("POST", "/task-executions/read/reject"),
+]
+
+
 @pytest.fixture(autouse=True)
 def server(api: FakeApi, directory: Path) -> None:
     """A server with one workflow and one run, and files of every bad sort."""
@@ -124,13 +150,7 @@ def server(api: FakeApi, directory: Path) -> None:
     api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/logs", problem(404, "task_not_found", "No such task."))
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/past-attempts", problem(404, "task_not_found", "No such task."))
-    for method, path in (
-        ("GET", ""),
-        ("GET", "/logs"),
-        ("GET", "/task-executions"),
-        ("POST", "/cancel"),
-        ("POST", "/pause"),
-    ):
+    for method, path in NO_RUN_AT:
         api.on_turns(method, f"/workflow-runs/{NOBODY}{path}", problem(404, "run_not_found", NO_RUN))
     (directory / "flow.yaml").write_text("name: flow\n")
     (directory / "directory.yaml").mkdir()
