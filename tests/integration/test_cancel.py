@@ -66,7 +66,7 @@ def test_what_has_not_begun_has_nothing_to_stop(actor, sent):
     assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
 
 
-def test_call_that_somebody_else_runs_may_go_on(actor, broker, empty_queue):
+def test_call_that_somebody_else_runs_may_go_on(actor, sent, empty_queue):
     run = start_run(actor, {"a": CALL})
     execute(run)
 

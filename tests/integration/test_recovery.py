@@ -161,7 +161,7 @@ def test_lost_attempt_of_a_cancelled_run_ends_it(actor, connection, lost):
 
     leases.take_back_lost(connection)
 
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
 
 

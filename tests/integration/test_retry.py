@@ -140,7 +140,7 @@ def test_failure_of_a_task_that_is_cancelled_meanwhile_is_the_cancellation(actor
         finishing = meanwhile(lambda: finish.finish(connection, claimed, FAILURE))
 
     assert finishing.result().status is TaskStatus.CANCELLED
-    assert statuses(run.id) == {"a": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (stopped)"}
     assert attempts(run) == []
 
 

@@ -93,7 +93,7 @@ def test_run_ends_when_what_runs_has_stopped_however_that_ends(actor, connection
     for claimed, outcome in zip(running, (FAILED, SUCCEEDED), strict=True):
         finish.finish(connection, claimed, outcome)
         follow(connection, run, claimed.task_key)
-    assert statuses(run.id) == {"a": "succeeded", "b": "cancelled", "c": "succeeded"}
+    assert statuses(run.id) == {"a": "succeeded", "b": "cancelled (stopped)", "c": "succeeded"}
     assert ended(run) == ("succeeded", "stopped", "", {})
 
 

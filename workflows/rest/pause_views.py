@@ -7,9 +7,9 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.rest.authentication import actor_of
+from accounts.rest.views import ApiView
 from maestro.core.rest.openapi import page_of, refusals
 from maestro.core.rest.pagination import LatestPausePagination, answer_page
 from workflows.pauses import selectors, services
@@ -28,7 +28,7 @@ def _resume(request: Request, target: PauseTarget) -> Response:
     return Response(serializers.PauseOutput(services.resume(actor=actor_of(request), target=target)).data)
 
 
-class RunPauseView(APIView):
+class RunPauseView(ApiView):
     """Pausing a run."""
 
     @extend_schema(
@@ -41,7 +41,7 @@ class RunPauseView(APIView):
         return _pause(request, PauseTarget(run_id=run_id))
 
 
-class RunResumeView(APIView):
+class RunResumeView(ApiView):
     """Resuming a run."""
 
     @extend_schema(
@@ -52,7 +52,7 @@ class RunResumeView(APIView):
         return _resume(request, PauseTarget(run_id=run_id))
 
 
-class WorkflowPauseView(APIView):
+class WorkflowPauseView(ApiView):
     """Pausing a workflow."""
 
     @extend_schema(
@@ -65,7 +65,7 @@ class WorkflowPauseView(APIView):
         return _pause(request, PauseTarget(workflow=reference))
 
 
-class WorkflowResumeView(APIView):
+class WorkflowResumeView(ApiView):
     """Resuming a workflow."""
 
     @extend_schema(
@@ -76,7 +76,7 @@ class WorkflowResumeView(APIView):
         return _resume(request, PauseTarget(workflow=reference))
 
 
-class QueuePauseView(APIView):
+class QueuePauseView(ApiView):
     """Pausing a queue."""
 
     @extend_schema(
@@ -89,7 +89,7 @@ class QueuePauseView(APIView):
         return _pause(request, PauseTarget(queue=queue))
 
 
-class QueueResumeView(APIView):
+class QueueResumeView(ApiView):
     """Resuming a queue."""
 
     @extend_schema(
@@ -100,7 +100,7 @@ class QueueResumeView(APIView):
         return _resume(request, PauseTarget(queue=queue))
 
 
-class OrganizationPauseView(APIView):
+class OrganizationPauseView(ApiView):
     """Pausing everything."""
 
     @extend_schema(
@@ -113,7 +113,7 @@ class OrganizationPauseView(APIView):
         return _pause(request, PauseTarget())
 
 
-class OrganizationResumeView(APIView):
+class OrganizationResumeView(ApiView):
     """Resuming everything."""
 
     @extend_schema(
@@ -124,7 +124,7 @@ class OrganizationResumeView(APIView):
         return _resume(request, PauseTarget())
 
 
-class PauseListView(APIView):
+class PauseListView(ApiView):
     """What is paused."""
 
     @extend_schema(

@@ -7,10 +7,10 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import selectors as accounts
 from accounts.rest.authentication import actor_of
+from accounts.rest.views import ApiView
 from maestro.core.rest.openapi import page_of, refusals
 from maestro.core.rest.pagination import OldestFirstPagination, answer_page
 from workflows.parking import selectors, services
@@ -19,7 +19,7 @@ from workflows.rest import parameters, waiting_serializers
 from workflows.runs import selectors as runs
 
 
-class SignalListView(APIView):
+class SignalListView(ApiView):
     """The signals of a run."""
 
     @extend_schema(
@@ -59,7 +59,7 @@ class SignalListView(APIView):
         return Response(waiting_serializers.SignalOutput(signal, context=context).data, status=201)
 
 
-class ApprovalListView(APIView):
+class ApprovalListView(ApiView):
     """What waits for a decision."""
 
     @extend_schema(
@@ -83,7 +83,7 @@ class ApprovalListView(APIView):
         )
 
 
-class _DecisionView(APIView):
+class _DecisionView(ApiView):
     outcome: Outcome
 
     def _decide(self, request: Request, run_id: UUID, task_key: str) -> Response:
