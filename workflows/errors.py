@@ -140,8 +140,8 @@ class SignalUnknown(MaestroError):
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         names = f"there are {', '.join(known)}" if known else "its workflow has no task of the kind `signal`"
-        near = suggestion(name, known) or f"; {names}"
-        super().__init__(f"The run waits for no signal {name!r}{near}.", details={"signals": list(known)})
+        near = suggestion(name, known) or f"; {names}."
+        super().__init__(f"The run waits for no signal {name!r}{near}", details={"signals": list(known)})
 
 
 class SignalNotAwaited(MaestroError):

@@ -47,6 +47,11 @@ class Stack:
         headers = {"Authorization": f"Bearer {key or self.key}"} | options.pop("headers", {})
         return requests.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=30, **options)
 
+    def tasks_of(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the task executions of a run."""
+        tasks: list[dict[str, Any]] = self.request("GET", f"/workflow-runs/{run_id}/task-executions").json()["results"]
+        return tasks
+
 
 def outside_environment() -> dict[str, str]:
     """The environment without what the suite set for itself."""

@@ -1,5 +1,6 @@
 """The served OpenAPI document against what the API really answers, route by route."""
 
+import time
 import uuid
 from typing import Any
 
@@ -12,6 +13,17 @@ DEFINITION = {
     "description": "One task.",
     "inputs": {"who": {"type": "string", "default": "world"}},
     "tasks": {"greet": {"uses": "shell", "with": {"command": "echo hello"}}},
+}
+ASKS = {"uses": "approval", "with": {"message": "Go on?"}}
+WAITING = {
+    "schema_version": 1,
+    "tasks": {
+        "paid": {"uses": "signal"},
+        "allow": {"uses": "approval", "with": {"message": "Go on?", "form": {"n": {"type": "integer"}}}},
+        "doubt": ASKS,
+        "other": {"uses": "approval", "with": {"message": "Go on?", "approvers": {"users": ["ann@example.org"]}}},
+        "later": ASKS,
+    },
 }
 NOWHERE = f"/workflow-runs/{uuid.UUID(int=7)}"
 # Operation, method, path, body, status; in this order, for the last ones archive the workflow.
@@ -68,6 +80,25 @@ CALLS: list[tuple[str, str, str, Any, int]] = [
     ("pause_organization", "POST", "/organization/pause", {"reason": "x"}, 200),
     ("resume_organization", "POST", "/organization/resume", None, 200),
     ("resume_organization", "POST", "/organization/resume", None, 409),
+    ("list_signals", "GET", "/workflow-runs/{waiting}/signals", None, 200),
+    ("list_signals", "GET", f"{NOWHERE}/signals", None, 404),
+    ("send_signal", "POST", "/workflow-runs/{waiting}/signals", {"name": "paid", "payload": 1, "id": "a"}, 201),
+    ("send_signal", "POST", "/workflow-runs/{waiting}/signals", {"name": "paid", "payload": 1, "id": "a"}, 201),
+    ("send_signal", "POST", "/workflow-runs/{waiting}/signals", {"name": "paid", "payload": 2, "id": "a"}, 422),
+    ("send_signal", "POST", "/workflow-runs/{waiting}/signals", {"name": "piad"}, 422),
+    ("send_signal", "POST", "/workflow-runs/{waiting}/signals", {}, 422),
+    ("send_signal", "POST", "/workflow-runs/{run}/signals", {"name": "paid"}, 422),
+    ("send_signal", "POST", f"{NOWHERE}/signals", {"name": "paid"}, 404),
+    ("list_approvals", "GET", "/approvals?limit=1", None, 200),
+    ("list_approvals", "GET", "/approvals?mine=1", None, 422),
+    ("approve", "POST", "/workflow-runs/{waiting}/task-executions/allow/approve", {"form": {}}, 422),
+    ("approve", "POST", "/workflow-runs/{waiting}/task-executions/allow/approve", {"form": {"n": 1}}, 200),
+    ("approve", "POST", "/workflow-runs/{waiting}/task-executions/allow/approve", {"form": {"n": 2}}, 409),
+    ("approve", "POST", "/workflow-runs/{waiting}/task-executions/none/approve", {}, 404),
+    ("reject", "POST", "/workflow-runs/{waiting}/task-executions/doubt/reject", {"comment": "no"}, 200),
+    ("reject", "POST", "/workflow-runs/{waiting}/task-executions/allow/reject", {}, 409),
+    ("reject", "POST", "/workflow-runs/{waiting}/task-executions/other/reject", {}, 403),
+    ("reject", "POST", f"{NOWHERE}/task-executions/allow/reject", {}, 404),
     ("list_kinds", "GET", "/kinds", None, 200),
     ("list_kinds", "GET", "/kinds?x=1", None, 422),
     ("archive_workflow", "POST", "/workflows/{name}/archive", None, 200),
@@ -83,12 +114,16 @@ def document(stack):
 
 @pytest.fixture(scope="module")
 def names(stack):
-    """A workflow and a run of it that has ended, for the paths of the calls."""
+    """A workflow, a run of it that has ended, and one of which all tasks wait, for the paths of the calls."""
     name = f"w-{uuid.uuid4().hex[:12]}"
     workflow = stack.request("POST", "/workflows", json={"definition": DEFINITION | {"name": name}}).json()
     run = stack.request("POST", f"/workflows/{name}/runs", json={}).json()
     stack.run("show", run["id"], "--follow")
-    return {"name": name, "id": workflow["id"], "run": run["id"]}
+    stack.request("POST", "/workflows", json={"definition": WAITING | {"name": f"{name}-waits"}})
+    waiting = stack.request("POST", f"/workflows/{name}-waits/runs", json={}).json()["id"]
+    while {task["status"] for task in stack.tasks_of(waiting)} != {"waiting"}:
+        time.sleep(0.1)
+    return {"name": name, "id": workflow["id"], "run": run["id"], "waiting": waiting}
 
 
 def operations(document):
@@ -128,7 +163,8 @@ def problems(document, schema, value):
 
 def test_call_without_a_key_is_refused_as_described(stack, document):
     for method, path, operation in operations(document).values():
-        address = f"{stack.url}{path}".format(run_id=uuid.UUID(int=7), reference="x", number=1, queue="x")
+        names = {"run_id": uuid.UUID(int=7), "reference": "x", "number": 1, "queue": "x", "task_key": "x"}
+        address = f"{stack.url}{path}".format(**names)
 
         answer = requests.request(method, address, timeout=10)
 

@@ -52,18 +52,21 @@ class SignalOutput(serializers.ModelSerializer[RunSignal]):
     id = ReasonField(source="key", allow_null=True, help_text="The sender's own id of it.")
     run = serializers.UUIDField(source="run_id")
     payload = serializers.SerializerMethodField(help_text="Any JSON value. Secret inputs are masked in it.")
-    sent_by = serializers.EmailField(source="user.email", allow_null=True, default=None)
-    taken_by = serializers.CharField(
-        source="task_execution.task_key",
-        allow_null=True,
-        default=None,
-        help_text="Key of the task that took it; null while none has.",
-    )
+    sent_by = serializers.SerializerMethodField(help_text="E-mail address of who sent it; null when the user is gone.")
+    taken_by = serializers.SerializerMethodField(help_text="Key of the task that took it; null while none has.")
 
     class Meta:
         model = RunSignal
         fields = ["id", "run", "name", "payload", "sent_by", "received_at", "taken_by", "taken_at"]
         read_only_fields = fields
+
+    def get_sent_by(self, signal: RunSignal) -> str | None:
+        """Return who sent it."""
+        return signal.user.email if signal.user else None
+
+    def get_taken_by(self, signal: RunSignal) -> str | None:
+        """Return which task took it."""
+        return signal.task_execution.task_key if signal.task_execution else None
 
     @extend_schema_field(OpenApiTypes.ANY)
     def get_payload(self, signal: RunSignal) -> Any:
