@@ -26,7 +26,18 @@ from workflows.dispatch import retention as duty
 from workflows.dispatch.retention import Pruning
 from workflows.errors import RunNotFound
 from workflows.filters import LogFilter
-from workflows.models import RetentionProgress, TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
+from workflows.models import (
+    ApprovalDecision,
+    RetentionProgress,
+    RunSignal,
+    TaskAttempt,
+    TaskExecution,
+    Workflow,
+    WorkflowRun,
+    WorkflowVersion,
+)
+from workflows.parking import services as waiting_services
+from workflows.parking.approval import Outcome
 from workflows.runs import retention, selectors, services
 from workflows.runs.retention import OldRuns
 
@@ -266,6 +277,28 @@ def test_items_of_a_task_go_before_the_task(actor, connection):
 
     assert rows_of(run) == (0, 0, 0, 0)
     assert max(sizes) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 4, ROWS])
+def test_signals_and_decisions_go_with_their_run(actor, connection, rows):
+    keep(actor, runs=90)
+    waiting = {"uses": "signal"}
+    asking = {"uses": "approval", "with": {"message": "Go on?"}}
+    run = start_run(actor, {"a": waiting, "b": asking, "c": waiting})
+    for key in ("a", "b"):
+        execution.execute_task(task_of(run, key), HOLDER, canvas_ends=True)
+    for name in ("a", "c"):
+        waiting_services.send_signal(actor=actor, run_id=run.id, name=name)
+    waiting_services.decide_approval(actor=actor, run_id=run.id, task_key="b", outcome=Outcome.APPROVED)
+    end(run, days_ago=100)
+
+    sizes = prune_runs(connection, actor, rows=rows)
+
+    assert rows_of(run) == (0, 0, 0, 0)
+    assert not RunSignal.objects.filter(organization_id=actor.organization_id).exists()
+    assert not ApprovalDecision.objects.filter(organization_id=actor.organization_id).exists()
+    lines = 2
+    assert (sum(sizes), max(sizes) <= rows) == (1 + 3 + 2 + 1 + lines, True)
 
 
 def test_large_run_is_hidden_at_once_and_goes_in_slices(actor, connection):
