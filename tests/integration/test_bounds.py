@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from workflows.dispatch import advance, call_watch, claim, finalise, lost_messages, recovery
+from workflows.dispatch import advance, call_watch, claim, finalise, lost_messages, recovery, signals
 from workflows.models import TaskExecution
 
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -174,6 +174,26 @@ def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):
     connection.execute("VACUUM ANALYZE task_executions")
 
     assert pages(connection, call_watch._DUE, looking) < 20
+
+
+def test_signals_find_the_task_that_waits_among_many(actor, connection, waiting_runs):
+    waiting_runs(2000)
+    run = start_run(actor, {"a": {"uses": "signal"}}, name="signalled")
+    waits_for = {"status": "waiting", "reason": "signal", "waits_for": {"name": "a"}}
+    TaskExecution.objects.filter(run_id=run.id).update(**waits_for)
+    connection.execute(
+        "INSERT INTO run_signals (organization_id, run_id, name, key, received_at)"
+        " SELECT organization_id, id, 'a', '', '2020-01-01' FROM workflow_runs, generate_series(1, 5) WHERE id = %s",
+        (run.id,),
+    )
+
+    read = [
+        pages(connection, signals._MATCH, {"run_id": run.id}),
+        pages(connection, signals._FORGOTTEN, {"grace": signals.GRACE, "limit": 100}),
+    ]
+
+    connection.execute("DELETE FROM run_signals WHERE run_id = %s", (run.id,))
+    assert max(read) < 100, read
 
 
 def test_claim_and_advance_find_their_rows_among_many_runs_and_tasks(actor, connection, waiting_runs):

@@ -132,17 +132,17 @@ def test_task_that_parks_while_its_signal_is_sent_takes_it(actor, connection, se
 
 def test_signal_that_another_takes_meanwhile_is_not_taken_twice(actor, connection, other, sent):
     run = start_run(actor, {"a": waiting(name="x"), "b": waiting(name="x")})
-    execute(run, "a")
     execute(run, "b")
-    connection.execute(*storing(run, "x"))
-    end = (
-        "UPDATE task_executions SET status = 'succeeded', reason = '' WHERE run_id = %s AND task_key = 'a'",
-        (run.id,),
-    )
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(hold=1)
+    send(actor, run, "x", 1)
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(hold=0)
+    # The first task has parked since, and has taken it; the row of the second is held as well.
+    held = ("SELECT FROM task_executions WHERE id = %s FOR NO KEY UPDATE", (row(run, "b").id,))
+    end = ("UPDATE task_executions SET status = 'succeeded' WHERE id = %s", (row(run, "a").id,))
     mark = ("UPDATE run_signals SET taken_at = now() WHERE run_id = %s", (run.id,))
 
-    with held_open(other, locking(run), end, mark) as meanwhile:
-        # It has seen the signal, and both that wait.
+    with held_open(other, locking(run), held, end, mark) as meanwhile:
+        # It has seen the signal, and the second task that waits.
         look = meanwhile(lambda: signals.take(connection, run.id))
 
     assert look.result() == 0

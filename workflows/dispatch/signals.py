@@ -38,12 +38,16 @@ ORDER BY s.id, t.position, t.map_index LIMIT 1
 _MARK_TAKEN = """
 UPDATE run_signals SET task_execution_id = %(task_id)s, taken_at = clock_timestamp() WHERE id = %(signal_id)s
 """
+# Signal by signal, whatever the planner expects: those that nobody took are few, and a million tasks may wait.
 _FORGOTTEN = """
-SELECT DISTINCT s.run_id
-FROM run_signals s
-     JOIN task_executions t ON t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
-                           AND t.waits_for ->> 'name' = s.name
+SELECT DISTINCT s.run_id FROM run_signals s
 WHERE s.taken_at IS NULL AND s.received_at < clock_timestamp() - %(grace)s
+  AND EXISTS (
+      SELECT FROM task_executions t
+      WHERE t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
+        AND t.waits_for ->> 'name' = s.name
+      OFFSET 0
+  )
 LIMIT %(limit)s
 """
 
