@@ -130,7 +130,7 @@ class RunIsPaused(MaestroError):
     category = Category.CONFLICT
 
     def __init__(self) -> None:
-        super().__init__("The run is paused. Resume it first.")
+        super().__init__("The run is paused: `maestro pauses` says by whom. Resume it first.")
 
 
 class SignalUnknown(MaestroError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
+from uuid import uuid4
 
 from maestro.client.representations import (
     Approval,
@@ -90,7 +91,8 @@ class Runs:
     def send_signal(self, run_id: str, name: str, payload: JsonValue = None, *, signal_id: str | None = None) -> Signal:
         """Send a signal to a run; sent again with the same id, it is the same signal."""
         document = {"name": name, "payload": payload} | ({} if signal_id is None else {"id": signal_id})
-        return self._transport.post(f"{_path(run_id)}/signals", document).parse(Signal)
+        key = str(uuid4())
+        return self._transport.post(f"{_path(run_id)}/signals", document, idempotency_key=key).parse(Signal)
 
     def iterate_signals(self, run_id: str) -> Iterator[Signal]:
         """Yield the signals that were sent to a run, oldest first."""

@@ -7,10 +7,12 @@ import pytest
 from django.db import connection as django_connection
 from psycopg.types.json import Jsonb
 
-from tests.builders import make_actor, start_run, statuses, wait_for_end
+from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import held_open, hold, row, take
-from workflows.dispatch import cancellation, signals, waits
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
+from workflows.dispatch import cancellation, signals, start, waits
 from workflows.errors import (
     PayloadRefused,
     RunAlreadyFinished,
@@ -21,6 +23,8 @@ from workflows.errors import (
 )
 from workflows.models import RunSignal, TaskExecution, WorkflowRun
 from workflows.parking import services
+from workflows.pauses import services as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason
 
@@ -395,17 +399,32 @@ def test_cancel_while_a_signal_is_stored_leaves_it_untaken(actor, connection, ot
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
 
 
-def test_signal_for_a_task_that_is_paused_is_taken_after_the_pause(actor, connection, sent):
+def test_signal_for_a_task_that_is_paused_is_taken_at_the_resume(actor, sent):
     run = start_run(actor, {"a": waiting(), "b": "a"})
     execute(run)
-    TaskExecution.objects.filter(run_id=run.id).update(hold=1)
+    target = PauseTarget(run_id=run.id)
+    pauses.pause(actor=actor, target=target, reason="")
 
     send(actor, run, payload=1)
     assert statuses(run.id)["a"] == "waiting (signal)"
 
-    TaskExecution.objects.filter(run_id=run.id).update(hold=0)
-    signals.take(connection, run.id)
+    pauses.resume(actor=actor, target=target)
     assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
+
+
+def test_run_that_begins_later_takes_signals_before(actor, connection, sent):
+    document = Document.of(definition({"a": waiting()}))
+    workflow = catalog.apply_definition(actor=actor, document=document).workflow
+    run = runs.start_run(actor=actor, reference=str(workflow.id), inputs={}, start_at=timedelta(days=1))
+
+    send(actor, run, payload=1)
+    with pytest.raises(SignalNotAwaited):
+        send(actor, run, payload=2)
+    WorkflowRun.objects.filter(id=run.id).update(start_at=LONG_AGO)
+    start.start_due(connection)
+    execute(run)
+
+    assert row(run, "a").output == 1
 
 
 def test_wait_that_is_paused_while_a_signal_is_taken_goes_on(actor, connection, other, sent):

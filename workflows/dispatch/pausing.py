@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, each, holds
+from workflows.dispatch import advance, each, holds, signals
 from workflows.dispatch.holds import IS_COVERED
 from workflows.runs.statuses import PauseScope
 
@@ -91,6 +91,7 @@ def settle_runs(connection: sql.Connection, run_ids: Sequence[UUID]) -> None:
     for run_id in sql.repeat_if_victim(lambda: holds.settle(connection, run_ids)):
         with each.run_of(run_id):
             advance.kick(connection, run_id)
+            signals.take(connection, run_id)
 
 
 def settle_left_over(connection: sql.Connection) -> int:

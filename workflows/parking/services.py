@@ -177,8 +177,11 @@ def _store_signal(connection: sql.Connection, given: Mapping[str, Any], value: J
             raise RunAlreadyFinished("being cancelled" if run["hold"] == 2 else run["status"])
         counted = cursor.execute(_COUNT_SIGNALS, given).fetchone()
         assert counted is not None
-        if counted["untaken"] >= counted["open_tasks"]:
-            raise SignalNotAwaited(given["name"], open_tasks=counted["open_tasks"])
+        # A run that begins later has no rows of its tasks yet.
+        is_begun = run["status"] != RunStatus.PENDING
+        open_tasks = counted["open_tasks"] if is_begun else len(given["task_keys"])
+        if counted["untaken"] >= open_tasks:
+            raise SignalNotAwaited(given["name"], open_tasks=open_tasks)
         stored = cursor.execute(_INSERT_SIGNAL, given).fetchone()
     assert stored is not None
     return int(stored["id"])
