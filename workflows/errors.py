@@ -133,6 +133,16 @@ class RunIsPaused(MaestroError):
         super().__init__("The run is paused: `maestro pauses` says by whom. Resume it first.")
 
 
+class RunIsEnding(MaestroError):
+    """The run is being cancelled or stopped: nothing in it goes on."""
+
+    code = "run_is_ending"
+    category = Category.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("The run is being cancelled or stopped: nothing in it waits any more.")
+
+
 class SignalUnknown(MaestroError):
     """No task of the run waits for a signal of this name, now or later."""
 

@@ -120,7 +120,7 @@ def test_nothing_that_waits_shows_the_secrets_of_its_run(stack, run):
     assert "sesame" not in "".join(shown)
 
 
-def test_calls_are_recorded_with_who_made_them(stack, run):
+def test_signals_of_a_run_are_listed_with_who_sent_them(stack, run):
     stack.request("POST", f"/workflow-runs/{run}/signals", json={"name": "payment", "payload": {"amount": 1}})
     sent = stack.request("GET", f"/workflow-runs/{run}/signals").json()["results"]
 

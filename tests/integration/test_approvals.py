@@ -296,6 +296,19 @@ def test_deadline_that_ends_meanwhile_comes_first(actor, other, sent):
     assert not ApprovalDecision.objects.filter(task_execution__run=run).exists()
 
 
+def test_cancel_that_commits_meanwhile_comes_first(actor, connection, other, sent):
+    run = begin(actor)
+    lock = ("UPDATE workflow_runs SET hold = 2, reason = 'cancelling' WHERE id = %s", (run.id,))
+    cancelled = ("UPDATE task_executions SET status = 'cancelled', hold = 2 WHERE run_id = %s", (run.id,))
+
+    with held_open(other, lock, cancelled) as meanwhile:
+        decided = meanwhile(lambda: in_thread(lambda: decide(actor, run)))
+
+    with pytest.raises(ApprovalNotAwaited, match="it is cancelled"):
+        decided.result()
+    assert not ApprovalDecision.objects.filter(task_execution__run=run).exists()
+
+
 def test_pause_that_commits_meanwhile_holds_the_decision_up(actor, other, sent):
     run = begin(actor)
     lock = ("UPDATE workflow_runs SET hold = 1 WHERE id = %s", (run.id,))

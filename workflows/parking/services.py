@@ -31,6 +31,7 @@ from workflows.errors import (
     NotAnApprover,
     PayloadRefused,
     RunAlreadyFinished,
+    RunIsEnding,
     RunIsPaused,
     RunNotFound,
     SignalKeyReused,
@@ -73,8 +74,8 @@ def send_signal(*, actor: Actor, run_id: UUID, name: str, payload: JsonValue = N
     """Send a signal to a run; a task that waits for its name, now or later, takes its payload as its output.
 
     `key` is the sender's own id of the signal: what is sent again by the same one is the same signal. Raises
-    `RunNotFound`, `SignalUnknown`, `PayloadRefused` with every problem, `SignalKeyReused`, `RunAlreadyFinished`, and
-    `SignalNotAwaited` when every task that waits for the name has a signal already.
+    `RunNotFound`, `SignalUnknown`, `PayloadRefused` with every problem, `SignalKeyReused`, `RunAlreadyFinished`,
+    `RunIsEnding`, and `SignalNotAwaited` when every task that waits for the name has a signal already.
     """
     actor.require(Permission.SIGNAL_RUNS)
     connection = sql.request_connection()
@@ -173,8 +174,10 @@ def _store_signal(connection: sql.Connection, given: Mapping[str, Any], value: J
             if (before["name"], comparable_json(before["payload"])) != (given["name"], comparable_json(value)):
                 raise SignalKeyReused(given["key"])
             return int(before["id"])
-        if run["hold"] == 2 or RunStatus(run["status"]).is_terminal:
-            raise RunAlreadyFinished("being cancelled" if run["hold"] == 2 else run["status"])
+        if RunStatus(run["status"]).is_terminal:
+            raise RunAlreadyFinished(run["status"])
+        if run["hold"] == 2:
+            raise RunIsEnding
         counted = cursor.execute(_COUNT_SIGNALS, given).fetchone()
         assert counted is not None
         # A run that begins later has no rows of its tasks yet.
