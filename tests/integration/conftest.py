@@ -111,10 +111,12 @@ def broker(servers):
 
 
 @contextlib.contextmanager
-def beat_process(log: Path, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def beat_process(
+    log: Path, environment: Mapping[str, str] | None = None, application: str = "maestro"
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run beat, whose tick recovers, inside the block."""
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "celery", "-A", "maestro", "beat", "--pidfile=", "-s", "unused"]
+        command = [sys.executable, "-m", "celery", "-A", application, "beat", "--pidfile=", "-s", "unused"]
         variables = os.environ | (environment or {})
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=variables)
         try:
@@ -126,8 +128,9 @@ def beat_process(log: Path, environment: Mapping[str, str] | None = None) -> Ite
 
 @pytest.fixture(scope="module")
 def beat(database, tmp_path_factory):
-    """A real beat process."""
-    with beat_process(tmp_path_factory.mktemp("beat") / "beat.log") as process:
+    """A real beat process, which recovers sooner than the product's."""
+    log = tmp_path_factory.mktemp("beat") / "beat.log"
+    with beat_process(log, application="tests.integration.impatient") as process:
         yield process
 
 

@@ -27,6 +27,7 @@ from workflows.dispatch.chord_counter import ChordCounter  # noqa: E402
 
 __all__ = ["app"]
 
+lease.HEARTBEAT_SECONDS = 0.5
 NOTES = Path(os.environ["MAESTRO_FAULTS"])
 PLANTED = re.compile(r"x_(?P<step>[a-z_]+)_(?P<fault>flush|cut|killchild|killworker|unanswered)")
 

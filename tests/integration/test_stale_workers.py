@@ -10,7 +10,7 @@ from celery import current_app
 
 from executors.models import Worker
 from tests.builders import start_run, statuses, wait_for_end
-from tests.integration.conftest import WorkerProcess
+from tests.integration.conftest import WorkerProcess, beat_process
 from workflows.models import TaskAttempt, TaskExecution
 from workflows.runs.counters import read_counters
 
@@ -19,6 +19,13 @@ pytestmark = pytest.mark.usefixtures("beat")
 # From the last sign of a worker to the next attempt: the lease, two looks of beat, and what a busy machine takes.
 TAKE_OVER_SECONDS = 30
 LONG = '[ "$MAESTRO_ATTEMPT" -gt 1 ] || sleep 100'
+
+
+@pytest.fixture(scope="module")
+def beat(database, tmp_path_factory):
+    """The product's own beat: how long it waits is what the test is about."""
+    with beat_process(tmp_path_factory.mktemp("beat") / "beat.log") as process:
+        yield process
 
 
 @pytest.fixture
