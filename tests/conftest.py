@@ -41,8 +41,8 @@ django.setup()
 
 def pytest_addoption(parser):
     """Flags for longer runs than the suite's."""
-    parser.addoption("--graphs", type=int, default=100, help="random graphs to run through real workers (default 100)")
-    parser.addoption("--tasks", type=int, default=300, help="tasks of the largest runs (default 300)")
+    parser.addoption("--graphs", type=int, default=48, help="random graphs to run through real workers (default 48)")
+    parser.addoption("--tasks", type=int, default=150, help="tasks of the largest runs (default 150)")
     parser.addoption(
         "--restarts",
         type=int,

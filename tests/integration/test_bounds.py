@@ -123,7 +123,7 @@ def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, 
     try:
         # What a process loads once and keeps, the version itself above all, is not growth; nor is the peak of a child
         # that ends a wide fork, and then holds its whole header, for the first time.
-        after = run_again(4)
+        after = run_again(2)
         for _ in range(3):
             before, after = after, run_again(2)
             if after - before < LARGEST_GROWTH:

@@ -29,7 +29,7 @@ BATCH = 8
 SLOW_SECONDS = 2
 # Far above what a worker needs to start a ready task here, far below any recovery.
 PROMPT_SECONDS = 10
-DEFAULT_GRAPHS = 100
+DEFAULT_GRAPHS = 48
 
 
 @pytest.fixture
