@@ -153,6 +153,30 @@ def test_results_computed_while_the_database_hangs_and_then_dies_are_written_whe
 
 
 @pytest.mark.usefixtures("programs")
+def test_request_while_the_database_is_gone_is_told_so_and_noted_in_the_log(hurt):
+    # Suspended, it starts nothing again.
+    supervisor = psutil.Process(json.loads((hurt.home / "state.json").read_text())["pid"])
+    supervisor.suspend()
+    try:
+        os.kill(pid_of(hurt, "postgres"), signal.SIGKILL)
+        away = hurt.request("GET", "/workflows")
+    finally:
+        supervisor.resume()
+    answers = [away]
+
+    def is_back():
+        answers.append(hurt.request("GET", "/workflows"))
+        return answers[-1].status_code == 200
+
+    wait_until(is_back)
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert (away.json()["code"], away.headers["Content-Type"]) == ("unavailable", "application/problem+json")
+    assert int(away.headers["Retry-After"]) > 0
+    noted = f"[{away.headers['X-Request-Id']}] The database is not available"
+    wait_until(lambda: noted in (hurt.home.parent / "log").read_text())
+
+
+@pytest.mark.usefixtures("programs")
 def test_first_requests_after_a_restart_of_the_database_are_answered(hurt):
     for _ in range(3):
         hurt.request("GET", "/workflows")
