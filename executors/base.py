@@ -156,6 +156,8 @@ class TaskRequest(Generic[OptionsT]):
     """The same for every attempt of this task of this run: lets an outside system refuse a repeat."""
     options: OptionsT
     """The kind's validated options, expressions already evaluated."""
+    resumed: Mapping[str, JsonValue] | None = None
+    """The details of the wait that the attempt comes from, if its kind is asked again; None when it begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ os.environ |= {
     "MAESTRO_SECRET_KEY": _secrets.django_secret_key.get_secret_value(),
     "MAESTRO_HOME": str(HOME.path),
     "MAESTRO_TASK_MODULES": "examples,tests.integration.stubborn",
+    "MAESTRO_HTTP_ALLOWED_HOSTS": "127.0.0.0/8",
 }
 # Test modules import models when they are collected.
 django.setup()

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from docs.generator.markdown import fields_table
+from docs.generator.markdown import Schema, code, fields_table
 from executors.base import Executor
 from executors.kinds import registry
 
@@ -28,7 +28,24 @@ def page() -> str:
 def _section(executor: Executor[Any]) -> Iterator[str]:
     schema = executor.Options.model_json_schema(by_alias=True)
     yield f"## `{executor.kind}`\n\n{executor.summary}\n\n"
-    yield fields_table(schema, schema.get("$defs", {}), name="option") or "It has no options.\n"
+    definitions = schema.get("$defs", {})
+    yield fields_table(schema, definitions, name="option") or "It has no options.\n"
+    for name, paths in _mappings(schema, definitions, ()).items():
+        places = " and ".join(code(".".join(path)) for path in paths)
+        yield f"\nWithin {places}:\n\n{fields_table(definitions[name], definitions, name='option')}"
     _, _, more = inspect.cleandoc(executor.Options.__doc__ or "").partition("\n")
     if more.strip():
         yield f"\n{more.strip()}\n"
+
+
+def _mappings(schema: Schema, definitions: Schema, above: tuple[str, ...]) -> dict[str, list[tuple[str, ...]]]:
+    """Return the models of options that are mappings with keys of their own, each with the places where it stands."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for key, member in schema.get("properties", {}).items():
+        for each in (member, *member.get("anyOf", ())):
+            name = each.get("$ref", "").rpartition("/")[2]
+            if "properties" in definitions.get(name, {}):
+                found.setdefault(name, []).append((*above, key))
+                for below, paths in _mappings(definitions[name], definitions, (*above, key)).items():
+                    found.setdefault(below, []).extend(paths)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 from urllib.parse import urlencode
@@ -23,6 +23,9 @@ from executors.base import (
     TaskRequest,
     TaskResult,
 )
+from executors.kinds import polling
+from executors.kinds.http_statuses import Statuses, status_ranges
+from executors.kinds.polling import Poll
 from executors.kinds.values import ScalarText, write_scalar
 from executors.outgoing.addresses import AllowedHosts
 from executors.outgoing.connection import Policy
@@ -45,7 +48,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 # Python's own notations, which no web page is written in; some take hours for a megabyte.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-_STATUS = re.compile(r"([1-5])xx|([1-5]\d\d)(?:-([1-5]\d\d))?", re.IGNORECASE)
 
 
 def _check_url(text: str) -> str:
@@ -74,12 +76,6 @@ def _check_parameter(value: JsonValue) -> JsonValue:
     return value
 
 
-def _check_expectation(value: int | str | tuple[int | str, ...]) -> int | str | tuple[int | str, ...]:
-    if not _status_ranges(value):
-        raise ValueError("should name at least one status")
-    return value
-
-
 def _check_seconds(value: float) -> float:
     if not 0 < value <= MAX_SECONDS:
         raise ValueError("should be longer than 0 and at most 1h")
@@ -89,7 +85,6 @@ def _check_seconds(value: float) -> float:
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 HeaderValue = Annotated[ScalarText, AfterValidator(_check_header_value)]
 Parameter = Annotated[JsonValue, AfterValidator(_check_parameter)]
-Expectation = Annotated[int | str | tuple[int | str, ...], AfterValidator(_check_expectation)]
 Timeout = Annotated[Duration, AfterValidator(_check_seconds)]
 
 
@@ -123,13 +118,16 @@ class HttpOptions(Options):
     body: JsonValue = Field(
         default=None, description="What to send: a text as it is, any other value as JSON; null sends nothing."
     )
-    expect: Expectation = Field(
+    expect: Statuses = Field(
         default="2xx",
         description="The statuses that count as success: one such as `404`, a range such as `2xx` or `200-204`, or a "
         "list of them. A redirect that is listed is not followed.",
     )
     timeout: Timeout = Field(
-        default=30.0, description="The most that all of it may take, redirects included: `30s`; at most `1h`."
+        default=30.0, description="The most that a request may take, redirects included: `30s`; at most `1h`."
+    )
+    poll: Poll | None = Field(
+        default=None, description="Asks again until the answer says what it should, without a worker in between."
     )
 
 
@@ -143,7 +141,7 @@ class HttpExecutor:
     def execute(self, request: TaskRequest[HttpOptions], context: TaskContext) -> TaskResult:
         """Send the request within its time limit, looking out for a cancel, and read what comes back."""
         options = request.options
-        expected = _status_ranges(options.expect)
+        expected = status_ranges(options.expect) + (options.poll.statuses() if options.poll is not None else [])
 
         def is_expected(status: int) -> bool:
             return any(status in statuses for statuses in expected)
@@ -158,14 +156,24 @@ class HttpExecutor:
                     link=link,
                     is_expected=is_expected,
                     max_bytes=MAX_OUTPUT_BYTES,
-                    note=lambda line: context.write_line(line, stream="log"),
+                    note=lambda line: None if request.resumed else context.write_line(line, stream="log"),
                 ),
                 seconds=options.timeout,
                 is_cancelled=context.is_cancelled,
             )
             if not is_expected(answer.status):
                 return TaskResult(error=_unexpected(answer, options, context))
-            return TaskResult(output=_output(answer))
+            output = _output(answer)
+            if options.poll is None:
+                return TaskResult(output=output)
+            return polling.judge(
+                options.poll,
+                output,
+                asked=f"{answer.method} {answer.url}",
+                retry_after=_retry_after(answer.headers),
+                resumed=request.resumed,
+                context=context,
+            )
         except OutgoingCancelled:
             return TaskResult(error=CANCELLED)
         except OutgoingFailed as failure:
@@ -176,20 +184,6 @@ class HttpExecutor:
 def _policy() -> Policy:
     origin = Url.parse(settings.MAESTRO_PUBLIC_URL).origin if settings.MAESTRO_IS_EMBEDDED else None
     return Policy(allowed=AllowedHosts.parse(settings.MAESTRO_HTTP_ALLOWED_HOSTS), platform_origin=origin)
-
-
-def _status_ranges(value: int | str | Sequence[int | str]) -> list[range]:
-    """Return the statuses that `expect` names. Raises ValueError."""
-    ranges: list[range] = []
-    for item in [value] if isinstance(value, (int, str)) else value:
-        found = _STATUS.fullmatch(str(item))
-        if found is None:
-            raise ValueError("should be a status such as 200, a range such as 2xx or 200-204, or a list of them")
-        if found[1]:
-            ranges.append(range(int(found[1]) * 100, int(found[1]) * 100 + 100))
-        else:
-            ranges.append(range(int(found[2]), int(found[3] or found[2]) + 1))
-    return ranges
 
 
 def _outgoing(options: HttpOptions, idempotency_token: str) -> OutgoingRequest:
@@ -243,7 +237,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _output(answer: Answer) -> JsonValue:
+def _output(answer: Answer) -> dict[str, JsonValue]:
     """Return the task's output. Raises OutgoingFailed where the body is not what it says it is."""
     where = f"{answer.method} {answer.url}"
     if answer.is_cut:

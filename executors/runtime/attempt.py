@@ -54,6 +54,7 @@ def run_attempt(
     now: Callable[[], datetime.datetime],
     write_lines_again: WriteLines | None = None,
     time_limit: TimeLimit | None = None,
+    resumed: Mapping[str, JsonValue] | None = None,
 ) -> TaskResult:
     """Run one attempt and return what it came to; whatever goes wrong is a result with an error, never an exception.
 
@@ -61,7 +62,7 @@ def run_attempt(
     order: while the attempt runs it is called from a thread of its own, in the end from the caller's; calls never
     overlap. After a call that failed it is `write_lines_again`, with lines of which some may be stored. `is_cancelled`
     is asked often, so it must be cheap. `now` dates the lines. At the end of its `time_limit` the attempt is told to
-    stop; if it does, it has timed out.
+    stop; if it does, it has timed out. `resumed` is what it left when it parked to be asked again.
 
     Only an exception that ends the process (SystemExit of a worker being stopped) passes through, after the log is
     written and the workspace removed.
@@ -89,6 +90,7 @@ def run_attempt(
         attempt=attempt,
         idempotency_token=idempotency_token,
         options=options,
+        resumed=resumed,
     )
     deadline = _Deadline(time_limit)
     context = _AttemptContext(request, AttemptLog(write_lines, write_lines_again, now=now), is_cancelled, deadline)

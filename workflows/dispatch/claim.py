@@ -19,21 +19,23 @@ from workflows.runs.statuses import TaskStatus
 # Guard, re-checked under the row lock: status, hold and generation, all columns of this row. The join is judged on the
 # statement's snapshot: within a generation a decision never changes, so an old snapshot can only be too careful. The
 # commit may be asynchronous: a lost claim is a repeat. `status || ''` keeps the planner to the rows' keys: by an index
-# on the status it would read all running runs, or all open tasks of the run.
+# on the status it would read all running runs, or all open tasks of the run. An attempt that has parked to ask again
+# goes on: it keeps its number, its beginning and its time limit.
 _CLAIM = """
 UPDATE task_executions AS c
 SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
     reason = CASE j.decision WHEN 'run' THEN '' ELSE j.decision END,
-    attempt = c.attempt + CASE j.decision WHEN 'run' THEN 1 ELSE 0 END,
+    attempt = c.attempt + CASE WHEN j.decision = 'run' AND c.reason <> 'poll' THEN 1 ELSE 0 END,
     claim_token = %(token)s,
     claim_worker_id = %(worker_id)s,
     claim_message = %(message_id)s,
     worker = %(worker)s,
-    started_at = CASE j.decision WHEN 'run' THEN clock_timestamp() ELSE c.started_at END,
+    started_at = CASE WHEN j.decision = 'run' AND c.reason <> 'poll' THEN clock_timestamp() ELSE c.started_at END,
     first_started_at = CASE j.decision WHEN 'run' THEN coalesce(c.first_started_at, clock_timestamp()) END,
-    expires_at = least(
+    expires_at = CASE WHEN c.reason = 'poll' THEN c.expires_at ELSE least(
         clock_timestamp() + c.attempt_limit, coalesce(c.first_started_at, clock_timestamp()) + c.total_limit
-    ),
+    ) END,
+    waits_for = CASE WHEN c.reason = 'poll' THEN c.waits_for END,
     finished_at = CASE j.decision WHEN 'run' THEN NULL ELSE clock_timestamp() END
 FROM (
     SELECT t.id, {decision} AS decision
@@ -54,7 +56,8 @@ WHERE c.run_id = %(run_id)s AND c.organization_id = %(organization_id)s
 """
 _COLUMNS = """
     c.id, c.status, c.attempt, c.tries, c.generation, c.hold, c.map_index, c.task_key, c.claim_token,
-    c.started_at, c.finished_at, extract(epoch FROM c.expires_at - c.started_at)::float AS seconds_allowed,
+    c.started_at, c.finished_at, c.waits_for AS resumed,
+    extract(epoch FROM c.expires_at - c.started_at)::float AS seconds_allowed,
     extract(epoch FROM c.expires_at - clock_timestamp())::float AS seconds_left,
     extract(epoch FROM c.grace)::float AS grace_seconds,
     r.id AS run_id, r.organization_id, r.workflow_version_id, r.inputs, r.created_at AS run_created_at,
@@ -105,6 +108,8 @@ class Claim:
     """How much of that was left when the claim was read."""
     grace_seconds: float | None
     """How long the attempt may take to stop; None when the task has no time limit."""
+    resumed: dict[str, Any] | None = None
+    """What the attempt left when it parked to ask again; None when it begins."""
     run_id: UUID
     """The run."""
     organization_id: UUID

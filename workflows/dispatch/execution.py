@@ -184,6 +184,7 @@ def _run(claimed: Claim) -> Outcome | PlannedChild:
         is_cancelled=_CancelWatch(claimed).is_cancelled,
         now=claimed.clock.now,
         time_limit=_time_limit(claimed),
+        resumed=claimed.resumed,
     )
     if isinstance(result.waits_for, CeleryCall):
         outcome = _call(claimed, version, secrets, result.waits_for)

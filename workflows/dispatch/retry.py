@@ -61,7 +61,8 @@ SELECT hold FROM retried
 _WAKE = """
 WITH due AS (
     SELECT id FROM task_executions
-    WHERE status = 'waiting' AND reason = 'retry_backoff' AND hold = 0 AND wake_at <= (SELECT clock_timestamp())
+    WHERE status = 'waiting' AND reason IN ('retry_backoff', 'poll') AND hold = 0
+      AND wake_at <= (SELECT clock_timestamp())
     ORDER BY wake_at LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -127,7 +128,7 @@ def park(
 
 
 def wake_due(connection: sql.Connection) -> int:
-    """Queue every task whose next attempt is due. Returns how many."""
+    """Queue every task whose next attempt is due, or that asks again. Returns how many."""
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_WAKE, {"limit": MAX_PER_LOOK}).fetchall()
     rows.sort(key=lambda row: str(row["run_id"]))

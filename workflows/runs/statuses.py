@@ -61,6 +61,7 @@ class Reason(StrEnum):
     SIGNAL = "signal"
     APPROVAL = "approval"
     CHILD_RUN = "child_run"
+    POLL = "poll"
     DELAYED = "delayed"
     PAUSED = "paused"
     STOPPED = "stopped"

@@ -49,7 +49,7 @@ class FakeContext:
         return [message for of, _, message in self.lines if of == stream]
 
 
-def make_request(options: Options) -> TaskRequest[Any]:
+def make_request(options: Options, *, resumed: dict[str, Any] | None = None) -> TaskRequest[Any]:
     return TaskRequest(
         run_id=RUN_ID,
         organization_id=ORGANIZATION_ID,
@@ -58,4 +58,5 @@ def make_request(options: Options) -> TaskRequest[Any]:
         attempt=1,
         idempotency_token="token",
         options=options,
+        resumed=resumed,
     )
