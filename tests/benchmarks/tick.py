@@ -27,6 +27,8 @@ def _measure_duties(connection):
         "recover ready tasks, all runs": lambda connection: recovery.ReadySweep().recover(connection),
         "recover ready tasks, of late": ready.recover,
         "recover ended runs": recovery.recover_ended,
+        "recover tasks whose child ended": recovery.recover_parents,
+        "recover children left alone": recovery.recover_children,
         "send lost messages again": lost_messages.resend_lost,
     }
     ready.recover(connection)

@@ -224,6 +224,21 @@ class TestBeginning:
         assert statuses(run.id)["a"] == "cancelled"
         assert status(child_of(run)) == "cancelled"
 
+    def test_beginning_waits_for_a_pause_that_is_under_way_and_starts_a_paused_child(
+        self, actor, connection, other, sent
+    ):
+        run = start(actor)
+        claimed, planned = plan_of(connection, run)
+        lock = "SELECT FROM workflow_runs WHERE id = %s FOR NO KEY UPDATE", (run.id,)
+        mark = "UPDATE workflow_runs SET hold = 1, reason = 'paused' WHERE id = %s", (run.id,)
+
+        with held_open(other, lock, mark, hold(run, 1)) as meanwhile:
+            beginning = meanwhile(lambda: children.begin(connection, claimed, planned))
+        beginning.result()
+
+        child = child_of(run)
+        assert (child.hold, child.reason, row(child, "x").hold) == (1, "paused", 1)
+
     def test_child_of_a_paused_task_starts_paused(self, actor, connection, sent):
         run = start(actor)
         claimed, planned = plan_of(connection, run)
@@ -323,7 +338,7 @@ class TestEnding:
         _end_untold(connection, run)
         assert statuses(run.id) == {"a": "waiting (child_run)", "b": "pending"}
 
-        recovery.recover_children(connection)
+        recovery.recover_parents(connection)
 
         assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
 
@@ -332,11 +347,11 @@ class TestEnding:
         child = _begin(run)
         TaskExecution.objects.filter(run_id=run.id).update(hold=1)
         execute(child, "x")
-        recovery.recover_children(connection)
+        recovery.recover_parents(connection)
         assert statuses(run.id)["a"] == "waiting (child_run)"
 
         TaskExecution.objects.filter(run_id=run.id).update(hold=0)
-        recovery.recover_children(connection)
+        recovery.recover_parents(connection)
 
         assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
 

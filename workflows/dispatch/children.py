@@ -68,35 +68,41 @@ _WAS_BEGUN = """
 SELECT t.status, t.hold, t.finished_at FROM task_executions t
 WHERE t.id = %(id)s AND t.claim_token = %(token)s AND t.child_run_id = %(child_run_id)s
 """
-# What a task that waits for a run may learn of its end.
+# What a task that waits for a run may learn of its end. `status || ''` keeps the planner to the rows' keys.
 _ENDED_CHILD = """
 SELECT t.id, t.run_id, t.organization_id, t.task_key, t.tries, t.claim_token, p.workflow_version_id, p.inputs,
        c.id AS child_run_id, c.status, c.outputs, c.error_message, w.name AS workflow_name
 FROM workflow_runs c JOIN task_executions t ON t.id = c.parent_task_id JOIN workflow_runs p ON p.id = t.run_id
                      JOIN workflows w ON w.id = c.workflow_id
-WHERE c.id = %(run_id)s AND c.finished_at IS NOT NULL
-  AND t.status = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = c.id
+WHERE c.id = %(run_id)s AND c.status || '' NOT IN ('pending', 'running')
+  AND t.status || '' = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = c.id
 """
 # A task waits for a run once: a run that is left alone stays so.
 _IS_LEFT_ALONE = """
-    c.is_awaited AND c.status IN ('running', 'pending') AND c.hold <> 2
+    c.is_awaited AND c.status || '' IN ('running', 'pending') AND c.hold <> 2
     AND (t.status <> 'waiting' OR t.reason <> 'child_run' OR t.child_run_id IS DISTINCT FROM c.id)
 """
 _LEFT_ALONE_OF_RUN = f"""
 SELECT c.id FROM task_executions t JOIN workflow_runs c ON c.parent_task_id = t.id
-WHERE t.run_id = %(run_id)s AND t.child_run_id IS NOT NULL
+WHERE t.run_id = %(run_id)s AND t.kind = 'workflow'
   AND {_IS_LEFT_ALONE}
-ORDER BY c.id LIMIT %(limit)s
+LIMIT %(limit)s
 """
+# From what waits to what it waits for, whatever the planner expects: runs that ended long ago may be a million.
 _UNTOLD = """
-SELECT t.child_run_id FROM task_executions t JOIN workflow_runs c ON c.id = t.child_run_id
-WHERE t.status = 'waiting' AND t.reason = 'child_run' AND t.hold = 0 AND c.finished_at IS NOT NULL
-ORDER BY t.child_run_id LIMIT %(limit)s
+SELECT t.child_run_id
+FROM (
+    SELECT child_run_id FROM task_executions WHERE status = 'waiting' AND reason = 'child_run' AND hold = 0 OFFSET 0
+) t CROSS JOIN LATERAL (SELECT finished_at FROM workflow_runs WHERE id = t.child_run_id OFFSET 0) c
+WHERE c.finished_at IS NOT NULL
+LIMIT %(limit)s
 """
 _LEFT_ALONE = f"""
-SELECT c.id FROM workflow_runs c JOIN task_executions t ON t.id = c.parent_task_id
+SELECT c.id
+FROM (SELECT * FROM workflow_runs WHERE is_awaited AND status IN ('running', 'pending') OFFSET 0) c
+     CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = c.parent_task_id OFFSET 0) t
 WHERE {_IS_LEFT_ALONE}
-ORDER BY c.id LIMIT %(limit)s
+LIMIT %(limit)s
 """
 
 

@@ -133,17 +133,22 @@ def recover_ended(connection: sql.Connection) -> int:
     return ended
 
 
-def recover_children(connection: sql.Connection) -> int:
-    """End every task whose child has ended, and stop every child that nobody waits for any more. Returns how many."""
-    recovered = 0
+def recover_parents(connection: sql.Connection) -> int:
+    """End every task that waits for a run which has ended. Returns how many."""
+    told = 0
     for run_id in children.find_untold(connection, limit=MAX_PER_SWEEP):
         with each.run_of(run_id):
             if advance.follow_end(connection, run_id):
-                recovered += 1
+                told += 1
                 logger.warning("Recovered the task that waited for run %s, which has ended", run_id)
-    for run_id in children.find_left_alone(connection, limit=MAX_PER_SWEEP):
+    return told
+
+
+def recover_children(connection: sql.Connection) -> int:
+    """Stop every run whose end a task waited for and does not any more. Returns how many."""
+    left_alone = children.find_left_alone(connection, limit=MAX_PER_SWEEP)
+    for run_id in left_alone:
         with each.run_of(run_id):
             cancellation.stop_run(connection, run_id, Reason.CANCELLING)
-            recovered += 1
             logger.warning("Cancelled run %s: the task that started it does not wait for it any more", run_id)
-    return recovered
+    return len(left_alone)
