@@ -166,6 +166,37 @@ class WorkflowRun(models.Model):
         return str(self.id)
 
 
+class RunRequest(models.Model):
+    """A run that another application has asked for inside a transaction of its own. Written by the SQL function
+    `maestro_start_run`, which knows these columns; made a run of by `workflows.dispatch.run_requests`.
+    """
+
+    id = models.UUIDField(primary_key=True, help_text="The id that the run will have.")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
+    environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+")
+    workflow_version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="+")
+    inputs = models.JSONField()
+    idempotency_key = models.TextField(null=True)  # noqa: DJ001 - of those without, none is like another
+    start_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(editable=False)
+    done_at = models.DateTimeField(null=True, help_text="When it became a run; empty until then.")
+
+    class Meta:
+        db_table = "run_requests"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "idempotency_key"], name="run_request_key_is_unique")
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], name="idx_run_requests_open", condition=Q(done_at=None)),
+            models.Index(fields=["done_at"], name="idx_run_requests_done", condition=Q(done_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class TaskExecution(models.Model):
     """One task of one run: its current status, attempt number and output. Changed only by the SQL of
     `workflows.dispatch`.

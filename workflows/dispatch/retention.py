@@ -18,6 +18,7 @@ import psycopg
 from accounts.audit.retention import prune_api_requests
 from accounts.idempotency.keys import prune_idempotency_keys
 from maestro.core import sql
+from workflows.dispatch.run_requests import prune_run_requests
 from workflows.runs import retention
 from workflows.runs.retention import Batch, OldRuns
 
@@ -152,5 +153,6 @@ _TURNS_OF_PLATFORM = (
     _Turn(name="hidden runs", prune=retention.prune_hidden_run),
     _Turn(name="API requests", prune=_counted(prune_api_requests)),
     _Turn(name="idempotency keys", prune=_counted(prune_idempotency_keys)),
+    _Turn(name="run requests", prune=_counted(prune_run_requests)),
     _Turn(name="workers", prune=_counted(prune_gone_workers)),
 )

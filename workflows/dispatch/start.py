@@ -80,6 +80,16 @@ VALUES (
     %(trigger_type)s, 'pending', 'delayed', 0, %(inputs)s, '', clock_timestamp(), %(start_at)s, %(deadline_at)s
 )
 """
+_INSERT_REFUSED = """
+INSERT INTO workflow_runs (
+    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
+    hold, inputs, error_message, created_at, finished_at
+)
+VALUES (
+    %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
+    %(trigger_type)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(), clock_timestamp()
+)
+"""
 # The clock is read by a query of its own, so that the index finds what is due.
 _FIND_DUE = """
 SELECT id, organization_id, workflow_version_id FROM workflow_runs
@@ -151,17 +161,7 @@ def insert_run(
 
     `hold` and `reason` are those of a run that begins paused, with all its tasks.
     """
-    parameters = {
-        "run_id": new.run.run_id,
-        "organization_id": new.run.organization_id,
-        "environment_id": new.environment_id,
-        "workflow_id": new.workflow_id,
-        "version_id": new.version_id,
-        "user_id": new.user_id,
-        "trigger_type": new.trigger_type,
-        "inputs": Jsonb(new.inputs),
-        "start_at": new.times.start_at,
-        "deadline_at": new.times.deadline_at,
+    parameters = _columns(new) | {
         "timeout": _timeout_of(version),
         "hold": hold,
         "reason": reason,
@@ -184,6 +184,11 @@ def send_first(connection: sql.Connection, run: RunRef, version: CompiledVersion
         publish.publish_start(run, version, ready)
 
 
+def insert_refused(connection: sql.Connection, new: NewRun, message: str) -> None:
+    """Insert a run that has failed before it began: whoever asked for it was not there to be refused."""
+    connection.execute(_INSERT_REFUSED, _columns(new) | {"message": message})
+
+
 def start_due(connection: sql.Connection) -> int:
     """Start the delayed runs whose time has come. Returns how many."""
     with sql.cursor(connection, dict_row) as cursor:
@@ -203,6 +208,21 @@ def start_due(connection: sql.Connection) -> int:
                 started += 1
                 send_first(connection, RunRef(run_id=row["id"], organization_id=row["organization_id"]), version, ready)
     return started
+
+
+def _columns(new: NewRun) -> dict[str, Any]:
+    return {
+        "run_id": new.run.run_id,
+        "organization_id": new.run.organization_id,
+        "environment_id": new.environment_id,
+        "workflow_id": new.workflow_id,
+        "version_id": new.version_id,
+        "user_id": new.user_id,
+        "trigger_type": new.trigger_type,
+        "inputs": Jsonb(new.inputs),
+        "start_at": new.times.start_at,
+        "deadline_at": new.times.deadline_at,
+    }
 
 
 def _timeout_of(version: CompiledVersion) -> datetime.timedelta | None:

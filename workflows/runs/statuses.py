@@ -63,6 +63,7 @@ class Reason(StrEnum):
     CHILD_RUN = "child_run"
     POLL = "poll"
     DELAYED = "delayed"
+    INPUTS_REFUSED = "inputs_refused"
     PAUSED = "paused"
     STOPPED = "stopped"
     KILLED = "killed"
