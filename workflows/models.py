@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from accounts.models import Environment, Organization
 from maestro.core.ids import new_id
 from maestro.core.indexes import LongNameIndex
+from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf
 from workflows.runs.statuses import OPEN_TASK_STATUSES, PauseScope, Reason, RunStatus, TaskStatus
 
@@ -107,6 +108,10 @@ class WorkflowRun(models.Model):
     error_message = models.TextField(blank=True, default="")
     outcome = models.TextField(
         blank=True, db_default="", help_text="The status it will end with; empty before that is decided."
+    )
+    outcome_reason = models.TextField(blank=True, db_default="", help_text="The reason it will end with.")
+    section = models.TextField(
+        db_default=Section.TASKS.value, help_text="What runs: its own tasks, or which of its hooks."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     start_at = models.DateTimeField(null=True, help_text="When it begins, if not at once.")
@@ -206,6 +211,9 @@ class TaskExecution(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="task_executions", db_index=False)
     task_key = models.TextField()
+    section = models.TextField(
+        db_default=Section.TASKS.value, help_text="Which part of the definition it stands in: tasks, or some hooks."
+    )
     map_index = models.IntegerField(
         null=True, help_text="Position among the items of a for_each task; empty for a plain task."
     )

@@ -7,7 +7,7 @@ from executors.base import MAX_OUTPUT_BYTES
 from workflows.definition import spec
 from workflows.definition.expressions import MAX_EXPRESSION_LENGTH
 from workflows.definition.input_schema import FORMATS, MAX_SCHEMA_CHARACTERS, TYPES
-from workflows.definition.references import FACTS, TASK_MEMBERS
+from workflows.definition.references import FACTS, OUTCOME, TASK_MEMBERS
 from workflows.definition.spec import RunIf
 
 _PAGE = """# The definition language
@@ -47,6 +47,13 @@ Attempts lost with their worker are repeated at once and not counted here.
 the workflow is the time of a whole run. An attempt whose time is over fails as `timed_out`, which `retry` may try again.
 
 {timeout}
+## Hooks
+
+The tasks of `on_failure`, `on_success` and `finally` are written like others, at most {hooks} in each. They run when all of `tasks` have ended: first those
+for the outcome, then `finally`. A cancelled run has only `finally` run. `needs` may name tasks of the same mapping; expressions may read all of
+`tasks` too, and {outcome} of `run`. The end of a hook changes nothing about how the run ends, and the run's `timeout` and `outputs` are
+those of `tasks`. Task keys are unique over all of them.
+
 ## Inputs
 
 Each input has a JSON Schema (2020-12). Its `type` is one of {types}; `format` one of {formats}.
@@ -126,6 +133,8 @@ def page() -> str:
         facts="".join(
             f"| `{root}.…`: {', '.join(map(code, facts))} | facts about the {root} |\n" for root, facts in FACTS.items()
         ),
+        hooks=spec.MAX_HOOKS,
+        outcome=", ".join(map(code, OUTCOME)),
         tasks=spec.MAX_TASKS,
         inputs=spec.MAX_INPUTS,
         outputs=spec.MAX_OUTPUTS,

@@ -54,7 +54,7 @@ def summary(progress: Progress) -> str:
 
 def root_cause(tasks: Sequence[TaskExecution]) -> TaskExecution | None:
     """Return the task that failed first, of those that may not: what came after it may have failed because of it."""
-    failed = [task for task in tasks if task.status == "failed" and not task.continue_on_error]
+    failed = [task for task in tasks if task.status == "failed" and not task.continue_on_error and not task.is_hook]
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
     return min(failed, key=lambda task: task.finished_at or latest, default=None)
 
@@ -63,7 +63,7 @@ def task_detail(task: TaskExecution) -> str:
     """Return why a task is where it is: its reason, its error's first line, its attempt when it is not the first; and
     the run it has started, unless its error says that.
     """
-    parts = []
+    parts = [text.one_line(task.section)] if task.is_hook else []
     if task.attempt > 1:
         parts.append(f"attempt {task.attempt}{f' ({task.lost_attempts} lost)' if task.lost_attempts else ''}")
     if task.status == "failed" and task.error_message:

@@ -16,6 +16,7 @@ JsonValue = Any  # None, bool, int, float, str, list or dict of the same: what J
 TERMINAL_RUN_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 TERMINAL_TASK_STATUSES = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 ACTIVE_TASK_STATUSES = frozenset({"queued", "running", "waiting"})
+MAIN_SECTION = "tasks"
 
 
 def _rfc3339(moment: datetime.datetime) -> str:
@@ -102,6 +103,8 @@ class Run(Representation):
     """`pending`, `running`, `succeeded`, `failed` or `cancelled`."""
     reason: str | None = None
     is_paused: bool = False
+    outcome: str | None = None
+    """The status it ends with, known while its hooks run; None before."""
     inputs: JsonObject = {}
     outputs: JsonValue = None
     error_message: str | None = None
@@ -150,6 +153,8 @@ class TaskExecution(Representation):
     id: str | int | None = None
     run: str | None = None
     task_key: str
+    section: str = MAIN_SECTION
+    """`tasks`, or the hooks it is one of: `on_failure`, `on_success` or `finally`."""
     map_index: int | None = None
     kind: str = ""
     status: str
@@ -178,6 +183,11 @@ class TaskExecution(Representation):
     def is_finished(self) -> bool:
         """Tell whether the task has come to its end."""
         return self.status in TERMINAL_TASK_STATUSES
+
+    @property
+    def is_hook(self) -> bool:
+        """Tell whether the task runs after the run's own tasks, and counts nothing for how it ends."""
+        return self.section != MAIN_SECTION
 
     @property
     def is_active(self) -> bool:

@@ -4,6 +4,7 @@ from maestro.core.user_code.current_task import CurrentTask, NoCurrentTask, curr
 from maestro.core.user_code.exceptions import TaskCancelled, TaskFailed, TaskInterrupted, TimeLimitReached
 from maestro.sdk.errors import DefinitionError
 from maestro.sdk.functions import Task, task
+from maestro.sdk.hooks import finally_, on_failure, on_success
 from maestro.sdk.kinds import shell, uses
 from maestro.sdk.local import LocalRun, LocalTask, run_locally
 from maestro.sdk.references import Reference, error_message, expression, size, status
@@ -27,6 +28,9 @@ __all__ = [
     "current_task",
     "error_message",
     "expression",
+    "finally_",
+    "on_failure",
+    "on_success",
     "run_locally",
     "shell",
     "size",

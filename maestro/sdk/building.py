@@ -17,6 +17,7 @@ from workflows.definition.expressions import compile_right_parts
 from workflows.definition.limits import Limit
 from workflows.definition.model_problems import read_errors
 from workflows.definition.problems import Problem, suggestion
+from workflows.definition.sections import Section
 from workflows.definition.spec import OnWorkerLost, RunIf, TaskDefaults
 from workflows.definition.values import JsonValue
 
@@ -118,9 +119,16 @@ class Building:
     """One definition in the making."""
 
     def __init__(self) -> None:
-        self.tasks: dict[str, dict[str, JsonValue]] = {}
+        self.sections: dict[Section, dict[str, dict[str, JsonValue]]] = {section: {} for section in Section}
+        self.section = Section.TASKS
+        """Where calls of tasks add theirs."""
         self.callables: dict[str, Any] = {}
         """The decorated function behind each task that has one."""
+
+    @property
+    def tasks(self) -> dict[str, dict[str, JsonValue]]:
+        """The tasks of the section that is being drawn."""
+        return self.sections[self.section]
 
     def add(self, kind: str, options: Mapping[str, object], settings: Settings, *, default_key: str) -> Reference:
         """Add a task and return the reference to its output. Raises DefinitionError."""
@@ -134,8 +142,10 @@ class Building:
         needs = dict.fromkeys(
             (*_tasks_read(template), *_tasks_read(written), *(_only_task(each) for each in settings.after))
         )
-        if needs:
-            task["needs"] = list(needs)
+        # Hooks run when all tasks have ended, so they need none of them.
+        needed = [need for need in needs if need in self.tasks or self.section is Section.TASKS]
+        if needed:
+            task["needs"] = needed
         more = {
             "run_if": settings.run_if,
             "if": written,
@@ -156,12 +166,13 @@ class Building:
 
     def _key(self, wanted: str | None, default: str) -> str:
         check_name(default if wanted is None else wanted, "its key (say another by key=)")
+        taken = {key for tasks in self.sections.values() for key in tasks}
         if wanted is not None:
-            if wanted in self.tasks:
+            if wanted in taken:
                 raise DefinitionError(f"two tasks have the key {wanted!r}; give one of them another `key=`")
             return wanted
         number = 1
-        while (key := default if number == 1 else f"{default}_{number}") in self.tasks:
+        while (key := default if number == 1 else f"{default}_{number}") in taken:
             number += 1
         return key
 
@@ -191,6 +202,19 @@ def building() -> Iterator[Building]:
         yield fresh
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def drawing_section(section: Section) -> Iterator[None]:
+    """Collect the tasks that calls inside add into a section. Raises DefinitionError."""
+    current = require_building(f"{section}()")
+    if current.section is not Section.TASKS:
+        raise DefinitionError(f"{section}() stands inside {current.section}(); hooks have no hooks")
+    current.section = section
+    try:
+        yield
+    finally:
+        current.section = Section.TASKS
 
 
 def _check(keyword: str, given: object, model: type[BaseModel], field: str) -> None:

@@ -26,6 +26,7 @@ from workflows.definition.inputs import resolve_inputs
 from workflows.definition.joins import Decision, End, decide_join
 from workflows.definition.problems import DefinitionInvalid, suggestion
 from workflows.definition.retry import RetrySpec
+from workflows.definition.sections import Section, next_section
 from workflows.definition.spec import TaskSpec, WorkflowDefinition
 from workflows.definition.validation import validate
 from workflows.definition.values import JsonValue, check_value
@@ -85,10 +86,11 @@ def run_locally(
 
     Python tasks are called, and called again as their `retry` says, but at once. Nothing is limited in time, whatever
     `timeout` says, and a `sleep` ends at once. A `stop` ends the run: what comes after it, one after the other, is
-    cancelled. `outputs` replaces tasks by their keys: by a value, by an exception to
-    raise, or by a function to call, with the arguments of a Python task or the options of another kind as keywords.
-    Tasks of other kinds must be replaced. Raises DefinitionError, and InputsInvalid as the server
-    would refuse the inputs.
+    cancelled. Then hooks run, but no hook changes how the run ended.
+
+    `outputs` replaces tasks by their keys: by a value, by an exception to raise, or by a function to call, with the
+    arguments of a Python task or the options of another kind as keywords. Tasks of other kinds must be replaced.
+    Raises DefinitionError, and InputsInvalid as the server would refuse the inputs.
     """
     if not isinstance(workflow, Workflow):
         raise DefinitionError(f"run_locally() runs a function decorated by @workflow, not {workflow!r}")
@@ -96,16 +98,28 @@ def run_locally(
     definition = _validated(drawn)
     replacements = dict(outputs or {})
     for key in replacements:
-        if key not in definition.tasks:
-            raise DefinitionError(f"outputs: there is no task {key!r}{suggestion(key, definition.tasks)}")
+        if key not in definition.all_tasks:
+            raise DefinitionError(f"outputs: there is no task {key!r}{suggestion(key, definition.all_tasks)}")
     run = _Run(definition, resolve_inputs(definition.inputs, to_json(inputs or {})), made.callables, replacements)
-    for key in TaskGraph.of({key: list(task.needs) for key, task in definition.tasks.items()}).order:
+    for key in _order(definition.tasks):
         run.tasks[key] = LocalTask(status="cancelled") if run.is_stopped else run.end_of(key)
-    return run.result()
+    ended = run.result()
+    section = next_section(Section.TASKS, ended.status, definition.sections.keys())
+    while section is not None:
+        run.tell_hooks(ended)
+        for key in _order(definition.sections[section]):
+            run.tasks[key] = run.end_of(key)
+        section = next_section(section, ended.status, definition.sections.keys())
+    return ended
+
+
+def _order(tasks: Mapping[str, TaskSpec]) -> tuple[str, ...]:
+    return TaskGraph.of({key: list(task.needs) for key, task in tasks.items()}).order
 
 
 def _validated(drawn: dict[str, JsonValue]) -> WorkflowDefinition:
-    kinds = {str(task["uses"]): _AnyOptions for task in drawn["tasks"].values()}
+    sections = (drawn.get(section, {}) for section in Section)
+    kinds = {str(task["uses"]): _AnyOptions for tasks in sections for task in tasks.values()}
     try:
         return validate(Document.of(drawn), kinds=kinds)
     except DefinitionInvalid as error:
@@ -139,13 +153,26 @@ class _Run:
 
     def end_of(self, key: str) -> LocalTask:
         """Return how a task ends, all its needs having ended."""
-        task = self._execute(key, self._definition.tasks[key])
+        task = self._execute(key, self._definition.all_tasks[key])
         self._scope["tasks"][key] = {
             "status": task.status,
             "output": task.output,
             "error_message": task.error_message,
         }
         return task
+
+    def tell_hooks(self, ended: LocalRun) -> None:
+        """Let expressions see how the run ended."""
+        failed = [
+            key
+            for key in self._definition.tasks
+            if self.tasks[key].status == "failed" and not self._definition.continues_on_error(key)
+        ]
+        self._scope["run"] |= {
+            "status": ended.status,
+            "error_message": ended.error_message,
+            "failed_tasks": failed,
+        }
 
     def result(self) -> LocalRun:
         """Return how the run ended."""
@@ -188,7 +215,7 @@ class _Run:
         decision = decide_join(task.run_if, [self._end(need) for need in task.needs])
         if decision is not Decision.RUN:
             return LocalTask(status="skipped", reason=str(decision))
-        path = ("tasks", key)
+        path = (self._section(key), key)
         try:
             if task.condition is not None and not compile_condition(task.condition, (*path, "if")).is_met(self._scope):
                 return LocalTask(status="skipped", reason=CONDITION)
@@ -202,6 +229,9 @@ class _Run:
             if not self._is_tried_again(ended, rule):
                 break
         return ended
+
+    def _section(self, key: str) -> Section:
+        return next(section for section, tasks in self._definition.sections.items() if key in tasks)
 
     @staticmethod
     def _is_tried_again(ended: LocalTask, rule: RetrySpec) -> bool:
@@ -224,7 +254,7 @@ class _Run:
             return LocalTask(status="failed", error_code=code, error_message=message, exception=error)
         if problems := check_value(output, ("output",)):
             return LocalTask(status="failed", error_code="output_not_json", error_message=str(problems[0]))
-        if breach := find_breach(self._definition.tasks[key].output, output):
+        if breach := find_breach(self._definition.all_tasks[key].output, output):
             return LocalTask(status="failed", error_code=OUTPUT_REFUSED, error_message=breach)
         return LocalTask(status="succeeded", output=output)
 

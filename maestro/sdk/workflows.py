@@ -79,7 +79,7 @@ class Workflow:
             "inputs": inputs,
             "timeout": self.timeout,
             "defaults": {key: value for key, value in defaults.items() if value is not None},
-            "tasks": made.tasks,
+            **{section.value: tasks for section, tasks in made.sections.items()},
             "outputs": _outputs(returned),
         }
         written = {key: value for key, value in parts.items() if value}

@@ -9,14 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from workflows.definition.sections import Section
 from workflows.definition.spec import TaskSpec, WorkflowDefinition
 
 
 def in_reading_order(document: Mapping[str, Any], task_keys: Iterable[str]) -> dict[str, Any]:
     """Return a definition with its members as the language lists them, and its tasks in the order given."""
-    tasks = _sorted(document["tasks"], task_keys)
-    ordered = {key: _sorted(task, _members(TaskSpec)) for key, task in tasks.items()}
-    return _sorted({**document, "tasks": ordered}, _members(WorkflowDefinition))
+    keys = list(task_keys)
+    sections = {section: _sorted(document[section], keys) for section in Section if section in document}
+    ordered: dict[str, Any] = {
+        section.value: {key: _sorted(task, _members(TaskSpec)) for key, task in tasks.items()}
+        for section, tasks in sections.items()
+    }
+    return _sorted({**document, **ordered}, _members(WorkflowDefinition))
 
 
 def _members(model: type[BaseModel]) -> list[str]:

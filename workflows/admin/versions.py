@@ -21,6 +21,7 @@ from workflows.admin import actions, graph
 from workflows.admin.drawing import TaskLook, draw_tasks
 from workflows.admin.reading import in_reading_order
 from workflows.catalog import selectors
+from workflows.compiler.plan import MAIN, PlannedTask
 from workflows.models import WorkflowVersion
 
 
@@ -113,8 +114,12 @@ def _content_of(version: WorkflowVersion) -> dict[str, Any]:
     if len(plan.tasks) <= graph.MOST_DRAWN:
         context["graph"] = draw_tasks(
             {
-                task.key: TaskLook(needs=[plan.tasks[need].key for need in task.needs], below=task.kind)
+                task.key: TaskLook(needs=[plan.tasks[need].key for need in task.needs], below=_below(task))
                 for task in plan.tasks
             }
         )
     return context
+
+
+def _below(task: PlannedTask) -> str:
+    return task.kind if task.section == MAIN else f"{task.kind}, {task.section}"

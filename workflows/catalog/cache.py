@@ -16,6 +16,7 @@ from workflows.compiler import plan as plans
 from workflows.compiler.plan import ExecutionPlan
 from workflows.definition.expressions import Condition, Template, compile_condition, compile_template
 from workflows.definition.retry import RetrySpec
+from workflows.definition.sections import HOOKS, Section
 from workflows.definition.spec import TaskSpec, WorkflowDefinition
 
 # Versions a process keeps. A version of 20,000 tasks takes about 30 MB, a usual one some kilobytes.
@@ -37,7 +38,11 @@ class CompiledVersion:
 
     def task(self, task_key: str) -> TaskSpec:
         """Return the specification of a task."""
-        return self.definition.tasks[task_key]
+        return self.definition.all_tasks[task_key]
+
+    def section(self, task_key: str) -> Section:
+        """Return which part of the definition a task stands in."""
+        return Section(self.plan.tasks[self.positions[task_key]].section)
 
     def retry(self, task_key: str) -> RetrySpec | None:
         """Return how a task is tried again, the workflow's defaults included; None when it is not."""
@@ -48,14 +53,16 @@ class CompiledVersion:
     def options(self, task_key: str) -> Template:
         """Return the compiled `with:` of a task."""
         if task_key not in self._options:
-            self._options[task_key] = compile_template(dict(self.task(task_key).options), ("tasks", task_key, "with"))
+            path = (self.section(task_key), task_key, "with")
+            self._options[task_key] = compile_template(dict(self.task(task_key).options), path)
         return self._options[task_key]
 
     def condition(self, task_key: str) -> Condition | None:
         """Return the compiled `if:` of a task, None where it has none."""
         if task_key not in self._conditions:
             text = self.task(task_key).condition
-            self._conditions[task_key] = None if text is None else compile_condition(text, ("tasks", task_key, "if"))
+            path = (self.section(task_key), task_key, "if")
+            self._conditions[task_key] = None if text is None else compile_condition(text, path)
         return self._conditions[task_key]
 
     @functools.cached_property
@@ -84,11 +91,13 @@ def referenced_tasks(*expressions: Template | Condition | None) -> list[str]:
 
 def compile_definition(definition: WorkflowDefinition) -> ExecutionPlan:
     """Plan a validated definition."""
-    timeouts = {key: definition.timeout_of(key) for key in definition.tasks}
+    tasks = definition.all_tasks
+    timeouts = {key: definition.timeout_of(key) for key in tasks}
     return plans.make_plan(
-        {key: (task.uses, task.run_if, task.needs) for key, task in definition.tasks.items()},
+        {key: (task.uses, task.run_if, task.needs) for key, task in tasks.items()},
         limits={key: timeout.model_dump(exclude_none=True) for key, timeout in timeouts.items() if timeout is not None},
-        continuing={key for key in definition.tasks if definition.continues_on_error(key)},
+        continuing={key for key in tasks if definition.continues_on_error(key)},
+        hooks={key: section for section in HOOKS for key in definition.sections.get(section, ())},
     )
 
 

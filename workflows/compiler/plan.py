@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 PLAN_VERSION = 3
+# The section of the tasks that are no hooks.
+MAIN = "tasks"
 
 # Kinds that wait outside a worker by nature: nothing can follow them in the same canvas.
 PARKING_KINDS = frozenset({"approval", "celery", "signal", "sleep", "workflow"})
@@ -54,6 +56,8 @@ class PlannedTask:
     """How long it may take; None for as long as it does."""
     continues_on_error: bool
     """Whether it may fail without failing the run and what needs it."""
+    section: str
+    """Which part of the definition it stands in."""
     join: int | None
     """For a fork whose branches meet again in a closed, series-parallel region: the position of the join."""
 
@@ -68,15 +72,23 @@ class ExecutionPlan:
     """The compiled, Celery-free shape of a definition. Positions are topological order."""
 
     tasks: tuple[PlannedTask, ...]
-    """All tasks, each after everything it needs."""
+    """All tasks, each after everything it needs; hooks last."""
     roots: tuple[int, ...]
-    """Tasks without needs."""
+    """Tasks without needs that are no hooks."""
     root_join: int | None
     """As `PlannedTask.join`, for the roots together."""
 
     def positions(self) -> Mapping[str, int]:
         """Return where each task key stands."""
         return {task.key: position for position, task in enumerate(self.tasks)}
+
+    def hook_roots(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the tasks without needs of each section of hooks that has some."""
+        roots: dict[str, list[int]] = {}
+        for position, task in enumerate(self.tasks):
+            if task.section != MAIN and not task.needs:
+                roots.setdefault(task.section, []).append(position)
+        return {section: tuple(positions) for section, positions in roots.items()}
 
     def end_reason(self, position: int) -> EndReason | None:
         """Tell why nothing can follow the task inside a canvas, None when something can."""
@@ -97,9 +109,10 @@ def make_plan(
     tasks: Mapping[str, tuple[str, str, Sequence[str]]],
     limits: Mapping[str, Limits] | None = None,
     continuing: Collection[str] = (),
+    hooks: Mapping[str, str] | None = None,
 ) -> ExecutionPlan:
-    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs), the limits of tasks with some, and
-    the keys of those that may fail.
+    """Plan a valid, acyclic definition given as task key → (kind, run_if, needs), the limits of tasks with some, the
+    keys of those that may fail, and the section of those that are hooks, which come last.
     """
     order = _topological_order({key: needs for key, (_, _, needs) in tasks.items()})
     positions = {key: position for position, key in enumerate(order)}
@@ -117,12 +130,12 @@ def make_plan(
             successors=tuple(successors[i]),
             limits=(limits or {}).get(key),
             continues_on_error=key in continuing,
+            section=(hooks or {}).get(key, MAIN),
             join=None,
         )
         for i, key in enumerate(order)
     ]
-    roots = tuple(position for position, needed in enumerate(needs) if not needed)
-    return _with_joins(drafts, roots)
+    return _with_joins(drafts, _roots(drafts))
 
 
 def plan_to_json(plan: ExecutionPlan) -> dict[str, Any]:
@@ -137,6 +150,7 @@ def plan_to_json(plan: ExecutionPlan) -> dict[str, Any]:
                 task.join,
                 task.limits,
                 task.continues_on_error,
+                task.section,
             ]
             for task in plan.tasks
         ],
@@ -160,12 +174,16 @@ def plan_from_json(value: Mapping[str, Any]) -> ExecutionPlan:
             successors=tuple(successors[position]),
             limits=limits,
             continues_on_error=continues_on_error,
+            section=section,
             join=join,
         )
-        for position, (key, kind, run_if, needs, join, limits, continues_on_error) in enumerate(value["tasks"])
+        for position, (key, kind, run_if, needs, join, limits, continues_on_error, section) in enumerate(value["tasks"])
     )
-    roots = tuple(position for position, task in enumerate(tasks) if not task.needs)
-    return ExecutionPlan(tasks=tasks, roots=roots, root_join=value["root_join"])
+    return ExecutionPlan(tasks=tasks, roots=_roots(tasks), root_join=value["root_join"])
+
+
+def _roots(tasks: Sequence[PlannedTask]) -> tuple[int, ...]:
+    return tuple(position for position, task in enumerate(tasks) if not task.needs and task.section == MAIN)
 
 
 def _topological_order(needs: Mapping[str, Sequence[str]]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflows.compiler import shape
-from workflows.compiler.plan import EndReason, ExecutionPlan
+from workflows.compiler.plan import MAIN, EndReason, ExecutionPlan
 from workflows.compiler.shape import Fork, Step, Stretch
 
 # Branches of one group written out as text; the rest is counted.
@@ -29,6 +29,8 @@ class SketchedCanvas:
     """Key of the task after which `advance` looks at what follows."""
     because: EndReason
     """Why the canvas ends there."""
+    section: str
+    """Which part of the definition its tasks stand in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,11 @@ class Sketch:
 def sketch_plan(plan: ExecutionPlan) -> Sketch:
     """Compile a plan from its roots on, frontier by frontier."""
     canvases: list[SketchedCanvas] = []
-    seen: set[int] = set(plan.roots)
-    frontiers: deque[tuple[tuple[int, ...], int | None]] = deque([(plan.roots, plan.root_join)])
+    hooks = plan.hook_roots().values()
+    seen: set[int] = {*plan.roots, *(position for roots in hooks for position in roots)}
+    frontiers: deque[tuple[tuple[int, ...], int | None]] = deque(
+        [(plan.roots, plan.root_join), *((roots, None) for roots in hooks)]
+    )
     while frontiers:
         branches, join = frontiers.popleft()
         for canvas in _canvases_of(plan, branches, join):
@@ -66,6 +71,7 @@ def as_json(sketch: Sketch) -> list[dict[str, Any]]:
             + _json_elements(sketch.plan, canvas.stretch.elements),
             "advance_after": canvas.ends_with,
             "because": canvas.because.value,
+            "section": canvas.section,
         }
         for canvas in sketch.canvases
     ]
@@ -86,8 +92,14 @@ def _canvases_of(plan: ExecutionPlan, branches: Sequence[int], join: int | None)
 
 
 def _canvas(plan: ExecutionPlan, stretch: Stretch, header: Fork | None) -> SketchedCanvas:
-    key = plan.tasks[stretch.last].key
-    return SketchedCanvas(header=header, stretch=stretch, ends_with=key, because=shape.end_reason(plan, stretch))
+    last = plan.tasks[stretch.last]
+    return SketchedCanvas(
+        header=header,
+        stretch=stretch,
+        ends_with=last.key,
+        because=shape.end_reason(plan, stretch),
+        section=last.section,
+    )
 
 
 def _json_elements(plan: ExecutionPlan, elements: Sequence[Step | Fork]) -> list[Any]:
@@ -101,7 +113,8 @@ def _json_elements(plan: ExecutionPlan, elements: Sequence[Step | Fork]) -> list
 
 def _text_lines(plan: ExecutionPlan, canvas: SketchedCanvas) -> Iterator[str]:
     elements: tuple[Step | Fork, ...] = ((canvas.header,) if canvas.header else ()) + canvas.stretch.elements
-    yield "chord" if canvas.header else ("chain" if len(elements) > 1 else "task")
+    sent = "chord" if canvas.header else ("chain" if len(elements) > 1 else "task")
+    yield sent if canvas.section == MAIN else f"{sent} of {canvas.section}"
     yield from _element_lines(plan, elements, "  ")
     yield f"  advance after {canvas.ends_with}: {canvas.because.value}"
 

@@ -12,6 +12,7 @@ from workflows.definition.input_schema import check_against, check_schema, compl
 from workflows.definition.inputs import MAX_INPUTS_BYTES
 from workflows.definition.problems import Path, Problem, suggestion
 from workflows.definition.secrets import marks_secret
+from workflows.definition.sections import Section
 from workflows.definition.spec import WorkflowDefinition
 from workflows.definition.values import JsonValue, check_value
 
@@ -34,7 +35,7 @@ class AwaitedSignal:
 def awaited_signals(definition: WorkflowDefinition) -> dict[str, AwaitedSignal]:
     """Return the signals that a workflow waits for, by name, in the order of its tasks."""
     found: dict[str, AwaitedSignal] = {}
-    for key, task in definition.tasks.items():
+    for key, task in definition.all_tasks.items():
         if task.uses == SIGNAL:
             name = signal_name(key, task.options)
             keys = found[name].task_keys if name in found else ()
@@ -89,15 +90,16 @@ def resolve_form(
     return resolved, problems or check_value(resolved, path)
 
 
-def check_awaited(tasks: Mapping[str, _Mapping]) -> list[Problem]:
+def check_awaited(sections: Mapping[Section, Mapping[str, _Mapping]]) -> list[Problem]:
     """Return what is wrong with the schemas of signals and forms, in all of the tasks that can be read at all."""
     problems: list[Problem] = []
     first_of_name: dict[str, tuple[str, JsonValue]] = {}
-    for key, task in tasks.items():
+    placed = [(section, key, task) for section, tasks in sections.items() for key, task in tasks.items()]
+    for section, key, task in placed:
         options = task.get("with", {})
         if not isinstance(options, dict):
             continue
-        path: Path = ("tasks", key, "with")
+        path: Path = (section, key, "with")
         if task.get("uses") == SIGNAL:
             problems += _check_signal(options, path)
             name, schema = signal_name(key, options), options.get("schema") or {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from workflows.definition.problems import Problem, Suggester
+from workflows.definition.sections import Section
 from workflows.definition.values import JsonValue
 
 Needs: TypeAlias = Mapping[str, Sequence[JsonValue]]
@@ -32,15 +33,17 @@ class TaskGraph:
     """The needs that are tasks of the graph, each once, without the task itself."""
     order: tuple[str, ...]
     """The tasks, each after all it needs. Those in a circle, or behind one, are not in it."""
+    section: Section = Section.TASKS
+    """Where they stand."""
 
     @classmethod
-    def of(cls, needs: Needs) -> TaskGraph:
+    def of(cls, needs: Needs, section: Section = Section.TASKS) -> TaskGraph:
         """Draw the graph, of right and wrong needs alike."""
         edges = {
             task: [need for need in dict.fromkeys(filter(_is_text, needed)) if need in needs and need != task]
             for task, needed in needs.items()
         }
-        return cls(needs=needs, edges=edges, order=_order(edges))
+        return cls(needs=needs, edges=edges, order=_order(edges), section=section)
 
 
 def check_needs(graph: TaskGraph) -> list[Problem]:
@@ -98,15 +101,19 @@ def _check_task(graph: TaskGraph, task: str, suggester: Suggester) -> Iterator[P
     for index, need in enumerate(graph.needs[task]):
         if not isinstance(need, str):
             continue
-        path = ("tasks", task, "needs", index)
+        path = (graph.section, task, "needs", index)
         if need in seen:
             yield Problem(code="duplicate_need", path=path, message=f'names "{need}" a second time; once is enough')
         elif need == task:
             yield Problem(code="self_need", path=path, message="a task cannot need itself")
         elif need not in graph.needs:
-            message = f'there is no task "{need}"{suggester.suggest(need)}'
+            message = f'there is no task "{need}"{_where(graph.section)}{suggester.suggest(need)}'
             yield Problem(code="missing_need", path=path, message=message)
         seen.add(need)
+
+
+def _where(section: Section) -> str:
+    return "" if section is Section.TASKS else f" in `{section}`, which runs when all of `tasks` have ended"
 
 
 def _tangles(edges: _Edges) -> list[list[str]]:
@@ -159,7 +166,7 @@ def _cycle_problem(graph: TaskGraph, tangle: list[str]) -> Problem:
         shown = [*shown[:half], f"({len(shown) - 2 * half:,} more)", *shown[-half:]]
     message = f"these tasks wait for each other: {' → '.join(shown)}; take one of these needs away"
     index = list(graph.needs[start]).index(cycle[1])
-    return Problem(code="cycle", path=("tasks", start, "needs", index), message=message)
+    return Problem(code="cycle", path=(graph.section, start, "needs", index), message=message)
 
 
 def _shortest_cycle(start: str, edges: _Edges, members: set[str]) -> list[str]:

@@ -8,9 +8,12 @@ from workflows.definition.cel_references import Reference
 from workflows.definition.expressions import Embedded, show_expression
 from workflows.definition.graph import TaskGraph, find_not_upstream
 from workflows.definition.problems import Problem, Suggester, suggestion
+from workflows.definition.sections import HOOKS
 
 TASK_MEMBERS = ("output", "status", "error_message")
 FACTS = {"run": ("id", "workflow", "created_at"), "platform": ("url",)}
+OUTCOME = ("status", "error_message", "failed_tasks")
+"""What hooks may ask of their run besides."""
 
 
 def check_references(
@@ -19,12 +22,14 @@ def check_references(
     in_tasks: Mapping[str, Sequence[Embedded]],
     in_outputs: Sequence[Embedded],
     inputs: Collection[str],
+    ended: Collection[str] = (),
 ) -> list[Problem]:
     """Return every reference to an input, task or fact that is not there, or to a task that is not upstream.
 
-    The outputs of a workflow are read when all its tasks have ended, so every task is upstream of them.
+    The outputs of a workflow are read when all its tasks have ended, so every task is upstream of them. So are the
+    tasks that have `ended` of hooks.
     """
-    checker = _Checker(graph, inputs)
+    checker = _Checker(graph, inputs, ended)
     problems = [problem for embedded in in_outputs for problem in checker.check(embedded)]
     pairs: list[tuple[str, str]] = []
     for task, expressions in in_tasks.items():
@@ -42,10 +47,11 @@ def check_references(
 class _Checker:
     """Looks up what expressions read."""
 
-    def __init__(self, graph: TaskGraph, inputs: Collection[str]) -> None:
-        self._tasks = graph.needs
+    def __init__(self, graph: TaskGraph, inputs: Collection[str], ended: Collection[str]) -> None:
+        self._tasks = {*graph.needs, *ended} if ended else graph.needs
+        self._is_of_hooks = graph.section in HOOKS
         self._inputs = inputs
-        self._near_tasks = Suggester(graph.needs)
+        self._near_tasks = Suggester(self._tasks)
         self._near_inputs = Suggester(inputs)
 
     def check(self, embedded: Embedded) -> Iterator[Problem]:
@@ -60,6 +66,10 @@ class _Checker:
         if reference.root == "inputs" and name is not None and name not in self._inputs:
             return "unknown_input", f'there is no input "{name}"{self._near_inputs.suggest(name)}'
         facts = FACTS.get(reference.root)
+        if reference.root == "run" and name in OUTCOME:
+            if self._is_of_hooks:
+                return None
+            return "unknown_member", f"`run.{name}` is known only in on_failure, on_success and finally"
         if facts is not None and name is not None and name not in facts:
             return (
                 "unknown_member",

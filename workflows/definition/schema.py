@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from workflows.definition.expressions import OPENING
 from workflows.definition.input_schema import FORMATS, TYPES
 from workflows.definition.options import Kinds
+from workflows.definition.sections import Section
 from workflows.definition.spec import WorkflowDefinition
 from workflows.definition.values import JsonValue
 
@@ -40,9 +41,10 @@ def workflow_schema(kinds: Kinds) -> dict[str, JsonValue]:
     task["properties"]["uses"]["enum"] = sorted(kinds)
     task["allOf"] = [_options_of(kind, kinds[kind], definitions) for kind in sorted(kinds)]
     root = _without_titles(language)
-    inputs, tasks = root["properties"]["inputs"], root["properties"]["tasks"]
+    inputs = root["properties"]["inputs"]
     inputs["patternProperties"] = {pattern: {"$ref": "#/$defs/input"} for pattern in inputs["patternProperties"]}
-    inputs["additionalProperties"] = tasks["additionalProperties"] = False
+    for mapping in ("inputs", *Section):
+        root["properties"][mapping]["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Maestro workflow",

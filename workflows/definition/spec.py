@@ -6,7 +6,9 @@ what is not supported yet.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
@@ -15,13 +17,15 @@ from pydantic_core import PydanticCustomError
 
 from workflows.definition.limits import Limit, TaskTimeout, TaskTimeoutValue
 from workflows.definition.retry import RetrySpec
+from workflows.definition.sections import Section
 from workflows.definition.values import JsonValue
 
 MAX_TASKS = 20_000
+MAX_HOOKS = 100
 MAX_INPUTS = 1_000
 MAX_OUTPUTS = 1_000
 
-UNSUPPORTED_WORKFLOW_KEYS = frozenset({"deadline", "concurrency", "on_failure", "on_success", "finally", "priority"})
+UNSUPPORTED_WORKFLOW_KEYS = frozenset({"deadline", "concurrency", "priority"})
 UNSUPPORTED_TASK_KEYS = frozenset(
     {
         "for_each",
@@ -240,23 +244,55 @@ class WorkflowDefinition(_Spec):
         max_length=MAX_TASKS,
         description="The tasks by key. A task starts when all it needs has ended; the rest run side by side.",
     )
+    on_failure: dict[Identifier, TaskSpec] = Field(
+        default_factory=dict,
+        max_length=MAX_HOOKS,
+        description="Tasks that run after those of `tasks` have ended, when the run is going to fail.",
+    )
+    on_success: dict[Identifier, TaskSpec] = Field(
+        default_factory=dict,
+        max_length=MAX_HOOKS,
+        description="Tasks that run after those of `tasks` have ended, when the run is going to succeed.",
+    )
+    finally_: dict[Identifier, TaskSpec] = Field(
+        alias="finally",
+        default_factory=dict,
+        max_length=MAX_HOOKS,
+        description="Tasks that run last, however the run is going to end; also when it is cancelled.",
+    )
     outputs: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=MAX_OUTPUTS,
         description="The result of a run: name to value. Any text in a value may hold `${{ }}` expressions.",
     )
 
+    @functools.cached_property
+    def sections(self) -> Mapping[Section, Mapping[str, TaskSpec]]:
+        """The tasks by key of each section that has some."""
+        sections = {
+            Section.TASKS: self.tasks,
+            Section.ON_FAILURE: self.on_failure,
+            Section.ON_SUCCESS: self.on_success,
+            Section.FINALLY: self.finally_,
+        }
+        return {section: tasks for section, tasks in sections.items() if tasks}
+
+    @functools.cached_property
+    def all_tasks(self) -> Mapping[str, TaskSpec]:
+        """The tasks of all sections by key."""
+        return {key: task for tasks in self.sections.values() for key, task in tasks.items()}
+
     def retry_of(self, task_key: str) -> RetrySpec | None:
         """Return how a task is tried again, the workflow's defaults included; None when it is not."""
-        return _merged(RetrySpec, self.defaults.retry, self.tasks[task_key].retry)
+        return _merged(RetrySpec, self.defaults.retry, self.all_tasks[task_key].retry)
 
     def timeout_of(self, task_key: str) -> TaskTimeout | None:
         """Return how long a task may take, the workflow's defaults included; None for as long as it does."""
-        return _merged(TaskTimeout, self.defaults.timeout, self.tasks[task_key].timeout)
+        return _merged(TaskTimeout, self.defaults.timeout, self.all_tasks[task_key].timeout)
 
     def continues_on_error(self, task_key: str) -> bool:
         """Tell whether a task may fail without failing its run, the workflow's defaults included."""
-        own = self.tasks[task_key].continue_on_error
+        own = self.all_tasks[task_key].continue_on_error
         return bool(self.defaults.continue_on_error if own is None else own)
 
 

@@ -16,9 +16,10 @@ from workflows.definition.input_schema import check_output_schema, check_schema
 from workflows.definition.limits import TaskTimeout
 from workflows.definition.model_problems import UNKNOWN_KEY, read_errors
 from workflows.definition.options import Kinds, check_kind, check_options, option_names
-from workflows.definition.problems import DefinitionInvalid, Path, Problem, suggestion
+from workflows.definition.problems import DefinitionInvalid, Problem, suggestion
 from workflows.definition.references import check_references
 from workflows.definition.retry import RetrySpec
+from workflows.definition.sections import HOOKS, Section
 from workflows.definition.spec import (
     MAX_TASKS,
     UNSUPPORTED_TASK_KEYS,
@@ -33,6 +34,8 @@ from workflows.definition.values import JsonValue
 _Mapping: TypeAlias = Mapping[str, JsonValue]
 
 _TASK = "a task"
+_STOP = "stop"
+_SECTIONS = frozenset(Section)
 _EARLY_JOINS = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
 
 
@@ -63,7 +66,7 @@ def _spec_problem(problem: Problem, value: JsonValue, kinds: Kinds) -> Problem:
     owner, known, unsupported = _keys_at(parents)
     if name in unsupported:
         return Problem(code="not_supported_yet", path=problem.path, message=f"`{name}` is not supported yet")
-    task = _mapping(_mapping(_mapping(value).get("tasks")).get(str(parents[-1]))) if owner == _TASK else {}
+    task = _mapping(_mapping(_mapping(value).get(str(parents[0]))).get(str(parents[-1]))) if owner == _TASK else {}
     model = kinds.get(str(task.get("uses")))
     if model is not None and name in option_names(model):
         hint = "; options of the kind stand under `with`"
@@ -76,7 +79,7 @@ def _keys_at(path: list[str | int]) -> tuple[str, frozenset[str], frozenset[str]
     """Return whose keys stand at a path, which it has, and which it will have."""
     if not path:
         return "a workflow", _keys_of(WorkflowDefinition), UNSUPPORTED_WORKFLOW_KEYS
-    if len(path) == 2 and path[0] == "tasks":
+    if len(path) == 2 and path[0] in _SECTIONS:
         return _TASK, _keys_of(TaskSpec), UNSUPPORTED_TASK_KEYS
     if path[-1] == "retry":
         return "`retry`", _keys_of(RetrySpec), frozenset()
@@ -94,7 +97,8 @@ def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
     """Check what types do not tell, in all of the document that can be read at all."""
     root = _mapping(value)
     inputs, outputs = _mapping(root.get("inputs")), _mapping(root.get("outputs"))
-    tasks = {key: task for key, task in _mapping(root.get("tasks")).items() if isinstance(task, dict)}
+    sections = {section: _tasks_of(root, section) for section in Section}
+    tasks = sections[Section.TASKS]
     if len(tasks) > MAX_TASKS:
         return []
     problems = [
@@ -103,19 +107,44 @@ def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
         if isinstance(schema, dict)
         for problem in check_schema(schema, ("inputs", name))
     ]
-    for key, task in tasks.items():
-        problems += _check_task(key, task, kinds)
-    problems += check_awaited(tasks)
-    graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in tasks.items()})
-    problems += check_needs(graph)
+    problems += _check_keys(sections)
+    problems += check_awaited(sections)
     in_outputs = compile_right_parts(outputs, ("outputs",), problems).expressions
-    in_tasks = {key: _compile_task(key, task, problems) for key, task in tasks.items()}
-    return problems + check_references(graph, in_tasks=in_tasks, in_outputs=in_outputs, inputs=inputs)
+    for section, members in sections.items():
+        for key, task in members.items():
+            problems += _check_task((section, key), task, kinds)
+        graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in members.items()}, section)
+        problems += check_needs(graph)
+        problems += check_references(
+            graph,
+            in_tasks={key: _compile_task((section, key), task, problems) for key, task in members.items()},
+            in_outputs=in_outputs if section is Section.TASKS else (),
+            inputs=inputs,
+            ended=() if section is Section.TASKS else tasks,
+        )
+    return problems
 
 
-def _check_task(key: str, task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
-    path: Path = ("tasks", key)
+def _tasks_of(root: _Mapping, section: Section) -> dict[str, _Mapping]:
+    return {key: task for key, task in _mapping(root.get(section)).items() if isinstance(task, dict)}
+
+
+def _check_keys(sections: Mapping[Section, Mapping[str, _Mapping]]) -> Iterator[Problem]:
+    """Yield a problem for every task key that an earlier section has too."""
+    places: dict[str, Section] = {}
+    for section, tasks in sections.items():
+        for key in tasks:
+            first = places.setdefault(key, section)
+            if first is not section:
+                message = f'there is a task "{key}" in `{first}` already; the key of a task is unique in its workflow'
+                yield Problem(code="duplicate_task", path=(section, key), message=message)
+
+
+def _check_task(path: tuple[Section, str], task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
     kind, options = task.get("uses"), task.get("with", {})
+    if kind == _STOP and path[0] in HOOKS:
+        message = "ends a run early, and hooks run when its end is decided; leave it out"
+        yield Problem(code="not_allowed", path=(*path, "uses"), message=message)
     if isinstance(kind, str):
         yield from check_kind(kind, kinds, (*path, "uses"))
         if kind in kinds and isinstance(options, dict):
@@ -127,8 +156,7 @@ def _check_task(key: str, task: _Mapping, kinds: Kinds) -> Iterator[Problem]:
         yield Problem(code="never_runs", path=(*path, "run_if"), message=message)
 
 
-def _compile_task(key: str, task: _Mapping, problems: list[Problem]) -> list[Embedded]:
-    path: Path = ("tasks", key)
+def _compile_task(path: tuple[Section, str], task: _Mapping, problems: list[Problem]) -> list[Embedded]:
     expressions = list(compile_right_parts(task.get("with"), (*path, "with"), problems).expressions)
     if isinstance(task.get("if"), str):
         try:

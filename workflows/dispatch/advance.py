@@ -66,7 +66,8 @@ def advance_from(connection: sql.Connection, run: RunRef, version: CompiledVersi
 
 
 def end_run(connection: sql.Connection, run_id: UUID) -> bool:
-    """End the run if none of its tasks is open, then the task that waits for it. Tells whether this call ended the run.
+    """End the run if none of its tasks is open, then the task that waits for it; or begin its hooks. Tells whether this
+    call did.
 
     The run above may end by that, and so on: as many as may be above each other.
     """

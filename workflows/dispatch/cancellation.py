@@ -16,13 +16,14 @@ from psycopg.types.json import Jsonb
 from executors.base import RunStop
 from executors.runtime.interrupt import PATIENCE_SECONDS
 from maestro.core import sql
+from workflows.definition.sections import Section
 from workflows.dispatch import advance, celery_calls, children, finish
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Finished, Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
 from workflows.runs.statuses import Reason, RunStatus, TaskStatus
 
-_LOCK_RUN = "SELECT status, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
+_LOCK_RUN = "SELECT status, section, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # One that has not begun has no tasks.
 _CANCEL_PENDING = """
 UPDATE workflow_runs SET status = 'cancelled', hold = 2, reason = '', finished_at = clock_timestamp()
@@ -33,7 +34,7 @@ _HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %
 _HOLD_RUN_AS_TOLD = """
 UPDATE workflow_runs
 SET hold = 2, reason = %(reason)s, outcome = %(outcome)s, error_message = %(message)s, outputs = %(outputs)s
-WHERE id = %(run_id)s AND status = 'running' AND hold <> 2
+WHERE id = %(run_id)s AND status = 'running' AND section = 'tasks' AND hold <> 2
 """
 # For so long a running attempt is only told: code may look, and then gets an exception.
 NOTICE = datetime.timedelta(seconds=1 + PATIENCE_SECONDS)
@@ -70,7 +71,8 @@ MAX_CHILDREN = 100
 
 def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
     """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left; then do the same
-    for the runs whose end it waited for, and theirs.
+    for the runs whose end it waited for, and theirs. Hooks that run
+    end alike, and those that would follow them never begin; but the run ends as was decided before them.
 
     Returns the status the run had; None when there is none. One that is over is left as it is.
     """
@@ -142,6 +144,9 @@ def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> t
             return status, []
         if status is RunStatus.PENDING:
             cursor.execute(_CANCEL_PENDING, given)
+            return status, []
+        if reason == Reason.TIMED_OUT and run["section"] != Section.TASKS:
+            # Its tasks ended in time, after somebody saw that they had not.
             return status, []
         cursor.execute(_HOLD_RUN, given)
         return status, _stop_tasks(cursor, given, run["organization_id"])

@@ -77,9 +77,10 @@ FROM workflow_runs c JOIN task_executions t ON t.id = c.parent_task_id JOIN work
 WHERE c.id = %(run_id)s AND c.status || '' NOT IN ('pending', 'running')
   AND t.status || '' = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = c.id
 """
-# A task waits for a run once: a run that is left alone stays so.
+# A task waits for a run once: a run that is left alone stays so. One that is at its hooks ends by itself; it may be at
+# them because it was stopped.
 _IS_LEFT_ALONE = """
-    c.is_awaited AND c.status || '' IN ('running', 'pending') AND c.hold <> 2
+    c.is_awaited AND c.status || '' IN ('running', 'pending') AND c.hold <> 2 AND c.section = 'tasks'
     AND (t.status <> 'waiting' OR t.reason <> 'child_run' OR t.child_run_id IS DISTINCT FROM c.id)
 """
 _LEFT_ALONE_OF_RUN = f"""

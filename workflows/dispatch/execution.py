@@ -22,6 +22,7 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
 from workflows.definition.secrets import Secrets
+from workflows.definition.sections import HOOKS
 from workflows.dispatch import (
     advance,
     call_watch,
@@ -271,12 +272,16 @@ def _render(claimed: Claim, version: CompiledVersion) -> dict[str, object] | Non
     condition, options = version.condition(claimed.task_key), version.options(claimed.task_key)
     needed = cache.referenced_tasks(condition, options)
     tasks = sql.with_engine_connection(lambda connection: finalise.read_tasks(connection, claimed.run_id, needed))
+    outcome = None
+    if version.section(claimed.task_key) in HOOKS:
+        outcome = sql.with_engine_connection(lambda connection: finalise.read_outcome(connection, claimed.run_id))
     scope = make_scope(
         inputs=claimed.inputs,
         tasks=tasks,
         run_id=claimed.run_id,
         workflow_name=version.definition.name,
         created_at=claimed.run_created_at,
+        outcome=outcome,
     )
     if condition is not None and not condition.is_met(scope):
         return None

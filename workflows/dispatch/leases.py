@@ -60,7 +60,9 @@ _IS_WAITING = "c.status = 'waiting' AND c.hold = 0 AND c.generation = %(generati
 _TAKE_BACK = """
 WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
     SELECT v.id AS version_id, task.key
-    FROM workflow_versions v CROSS JOIN LATERAL jsonb_each(v.definition -> 'tasks') task
+    FROM workflow_versions v
+    CROSS JOIN unnest(ARRAY['tasks', 'on_failure', 'on_success', 'finally']) section
+    CROSS JOIN LATERAL jsonb_each(v.definition -> section) task
     WHERE v.id IN (
         SELECT r.workflow_version_id
         FROM lost JOIN task_executions t ON t.id = lost.id JOIN workflow_runs r ON r.id = t.run_id

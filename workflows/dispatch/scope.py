@@ -19,11 +19,15 @@ def make_scope(
     run_id: UUID,
     workflow_name: str,
     created_at: datetime.datetime,
+    outcome: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the variables of the expressions of a run; `tasks` holds those that the expressions name."""
+    """Return the variables of the expressions of a run; `tasks` holds those that the expressions name, `outcome` what
+    hooks see of their run besides.
+    """
+    facts = {"id": str(run_id), "workflow": workflow_name, "created_at": format_time(created_at)}
     return {
         "inputs": inputs,
         "tasks": tasks,
-        "run": {"id": str(run_id), "workflow": workflow_name, "created_at": format_time(created_at)},
+        "run": facts | dict(outcome or {}),
         "platform": {"url": settings.MAESTRO_PUBLIC_URL},
     }

@@ -19,40 +19,15 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.dispatch import each, holds, publish
 from workflows.dispatch.publish import Ready, RunRef
+from workflows.runs.rows import INSERT_TASKS
 from workflows.runs.start_times import StartTimes
 
 logger = logging.getLogger(__name__)
 
 MAX_PER_LOOK = 200
 
-# The rows of the run of the query `run`; they come from the stored plan, so they never travel. Tasks without needs are
-# ready at once.
-_INSERT_ROWS = """
-    INSERT INTO task_executions (
-        organization_id, run_id, task_key, position, kind, run_if, continue_on_error, needs, status, queued_at,
-        reason, attempt, tries, platform_failures, generation, hold, worker, queue, priority,
-        error_code, error_message, created_at, queue_limit, attempt_limit, grace, total_limit
-    )
-    SELECT run.organization_id, run.id, task.value ->> 0, task.ordinality - 1, task.value ->> 1, task.value ->> 2,
-           coalesce((task.value ->> 6)::boolean, false), needs.keys,
-           CASE WHEN cardinality(needs.keys) = 0 THEN 'queued' ELSE 'pending' END,
-           CASE WHEN cardinality(needs.keys) = 0 THEN clock_timestamp() END,
-           '', 0, 0, 0, 0, run.hold, '', 'maestro', 0, '', '', clock_timestamp(),
-           limits.queue, limits.attempt, limits.grace, limits.total
-    FROM run, workflow_versions v
-         CROSS JOIN LATERAL jsonb_array_elements(v.plan -> 'tasks') WITH ORDINALITY AS task
-         CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(task.value -> 3)) AS keys) needs
-         CROSS JOIN LATERAL (
-             SELECT make_interval(secs => (task.value #>> '{5,queue}')::float) AS queue,
-                    make_interval(secs => (task.value #>> '{5,attempt}')::float) AS attempt,
-                    make_interval(secs => (task.value #>> '{5,grace}')::float) AS grace,
-                    make_interval(secs => (task.value #>> '{5,total}')::float) AS total
-         ) limits
-    WHERE v.id = %(version_id)s
-    RETURNING id, task_key, generation, queued_at
-"""
 _READY = "SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL"
-# The run and all its rows in one statement.
+# The run and the rows of all its own tasks in one statement; hooks get theirs when these have ended.
 _INSERT_RUN = f"""
 WITH run AS (
     INSERT INTO workflow_runs (
@@ -66,8 +41,8 @@ WITH run AS (
         %(deadline_at)s, least(clock_timestamp() + %(timeout)s, %(deadline_at)s),
         %(parent_task_id)s, %(parent_generation)s, %(parent_attempt)s, %(is_awaited)s, %(depth)s
     )
-    RETURNING id, organization_id, hold
-), rows AS ({_INSERT_ROWS})
+    RETURNING id, organization_id, workflow_version_id, section, hold
+), rows AS ({INSERT_TASKS})
 {_READY}
 """
 _INSERT_DELAYED = """
@@ -104,8 +79,8 @@ WITH run AS (
     SET status = 'running', reason = '', started_at = clock_timestamp(),
         expires_at = least(clock_timestamp() + %(timeout)s, deadline_at)
     WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND hold = 0
-    RETURNING id, organization_id, hold
-), rows AS ({_INSERT_ROWS})
+    RETURNING id, organization_id, workflow_version_id, section, hold
+), rows AS ({INSERT_TASKS})
 {_READY}
 """
 

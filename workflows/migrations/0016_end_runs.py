@@ -20,4 +20,19 @@ class Migration(migrations.Migration):
             name='outcome',
             field=models.TextField(blank=True, db_default='', help_text='The status it will end with; empty before that is decided.'),
         ),
+        migrations.AddField(
+            model_name='workflowrun',
+            name='outcome_reason',
+            field=models.TextField(blank=True, db_default='', help_text='The reason it will end with.'),
+        ),
+        migrations.AddField(
+            model_name='workflowrun',
+            name='section',
+            field=models.TextField(db_default='tasks', help_text='What runs: its own tasks, or which of its hooks.'),
+        ),
+        migrations.AddField(
+            model_name='taskexecution',
+            name='section',
+            field=models.TextField(db_default='tasks', help_text='Which part of the definition it stands in: tasks, or some hooks.'),
+        ),
     ]

@@ -14,6 +14,7 @@ from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
 from workflows.definition.secrets import Secrets
+from workflows.definition.sections import Section
 from workflows.models import Pause, TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
 from workflows.rest import fields
 from workflows.runs import selectors
@@ -199,6 +200,10 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
         allow_null=True,
         help_text="The task of kind `workflow` that started the run; null when somebody else did.",
     )
+    outcome = ReasonField(
+        allow_null=True,
+        help_text="The status it ends with: known as soon as its own tasks have ended, while hooks run; null before.",
+    )
 
     class Meta:
         model = WorkflowRun
@@ -209,6 +214,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "status",
             "reason",
             "is_paused",
+            "outcome",
             "inputs",
             "outputs",
             "error_message",
@@ -244,6 +250,9 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
         source="platform_failures", help_text="Attempts that were lost, because their worker or its process died."
     )
     error_code = ReasonField(allow_null=True)
+    section = serializers.ChoiceField(
+        choices=[section.value for section in Section], help_text="Which part of the definition it stands in."
+    )
     output = serializers.SerializerMethodField(
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
@@ -261,6 +270,7 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
             "id",
             "run",
             "task_key",
+            "section",
             "map_index",
             "kind",
             "status",

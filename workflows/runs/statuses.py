@@ -68,6 +68,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     KILLED = "killed"
     UNCONFIRMED = "unconfirmed"
+    HOOKS = "hooks"
 
 
 class PauseScope(StrEnum):

@@ -14,6 +14,9 @@ from maestro.sdk import (
     current_task,
     error_message,
     expression,
+    finally_,
+    on_failure,
+    on_success,
     run_locally,
     shell,
     size,
@@ -341,3 +344,53 @@ def test_stop_ends_the_run_and_cancels_what_comes_later(options, end):
         "stop": "succeeded",
         "last": "cancelled",
     }
+
+
+def with_hooks(fails):
+    def draw():
+        loaded = uses("http", {"url": "https://example.org"}, key="load")
+        with on_failure():
+            uses("noop", {"output": expression("run.error_message")}, key="alert")
+        with on_success():
+            uses("noop", {"output": loaded}, key="cheer")
+        with finally_():
+            first = uses("noop", {"output": expression("run.failed_tasks")}, key="clean")
+            uses("noop", key="last", after=[first, loaded])
+        return {"loaded": loaded}
+
+    loads = ValueError("No.") if fails else 3
+    said = {key: (lambda output=None: output) for key in ("alert", "cheer", "clean")}
+    return run(draw, {"load": loads, "last": RuntimeError("x"), **said})
+
+
+def test_hooks_run_after_the_tasks_and_change_nothing():
+    failed, succeeded = with_hooks(fails=True), with_hooks(fails=False)
+
+    assert (failed.status, list(failed.tasks)) == ("failed", ["load", "alert", "clean", "last"])
+    assert failed.tasks["alert"].output == failed.error_message
+    assert failed.tasks["clean"].output == ["load"]
+    assert (succeeded.status, list(succeeded.tasks)) == ("succeeded", ["load", "cheer", "clean", "last"])
+    assert (succeeded.outputs, succeeded.tasks["cheer"].output) == ({"loaded": 3}, 3)
+    assert (succeeded.tasks["clean"].output, succeeded.tasks["last"].status) == ([], "failed")
+
+
+def test_hooks_need_no_task_of_the_run():
+    @workflow
+    def flow():
+        made = uses("noop", key="make")
+        with finally_():
+            uses("noop", {"output": made}, after=made, key="clean")
+
+    assert flow.definition()["finally"] == {
+        "clean": {"uses": "noop", "with": {"output": "${{ tasks.make.output }}"}},
+    }
+
+
+def test_hooks_have_no_hooks():
+    @workflow
+    def flow():
+        with on_failure(), finally_():
+            uses("noop")
+
+    with pytest.raises(DefinitionError, match=r"finally\(\) stands inside on_failure\(\); hooks have no hooks"):
+        flow.definition()

@@ -202,3 +202,31 @@ def test_twenty_thousand_tasks_in_a_row_are_planned_without_recursion():
     plan = make_plan({f"t{i}": ("noop", "all_succeeded", [f"t{i - 1}"] if i else []) for i in range(20_000)})
 
     assert [task.key for task in plan.tasks] == [f"t{i}" for i in range(20_000)]
+
+
+def plan_with_hooks():
+    tasks = {key: ("noop", "all_succeeded", needs) for key, needs in {"a": [], "b": [], "c": ["a", "b"]}.items()}
+    hooks = {key: ("noop", "all_succeeded", needs) for key, needs in {"x": [], "y": [], "z": ["x"], "w": []}.items()}
+    return make_plan(
+        {**tasks, **hooks}, hooks={"x": "on_failure", "y": "on_failure", "z": "on_failure", "w": "finally"}
+    )
+
+
+def test_hooks_stand_last_and_are_no_roots():
+    plan = plan_with_hooks()
+
+    assert [task.key for task in plan.tasks] == ["a", "b", "c", "x", "y", "z", "w"]
+    assert (plan.roots, plan.root_join) == ((0, 1), 2)
+    assert plan.hook_roots() == {"on_failure": (3, 4), "finally": (6,)}
+    assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))) == plan
+
+
+def test_sketch_shows_hooks_in_canvases_of_their_own():
+    text = as_text(sketch_plan(plan_with_hooks()))
+
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == [
+        "chord",
+        "chain of on_failure",
+        "task of on_failure",
+        "task of finally",
+    ]

@@ -1,0 +1,31 @@
+"""The sections of a definition that hold tasks: the run's own, and the hooks that run after them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+
+class Section(StrEnum):
+    """Which mapping of a definition a task stands in."""
+
+    TASKS = "tasks"
+    ON_FAILURE = "on_failure"
+    ON_SUCCESS = "on_success"
+    FINALLY = "finally"
+
+
+HOOKS = (Section.ON_FAILURE, Section.ON_SUCCESS, Section.FINALLY)
+
+_AFTER_TASKS = {"failed": Section.ON_FAILURE, "succeeded": Section.ON_SUCCESS}
+
+
+def next_section(section: Section, outcome: str, present: Collection[Section]) -> Section | None:
+    """Return the hooks that follow when a section of a run with this outcome has ended; None when the run ends.
+
+    After the run's own tasks those for the outcome, of which a cancelled run has none; `finally` always, and last.
+    """
+    if section is Section.FINALLY:
+        return None
+    following = [_AFTER_TASKS.get(outcome), Section.FINALLY] if section is Section.TASKS else [Section.FINALLY]
+    return next((hooks for hooks in following if hooks in present), None)
