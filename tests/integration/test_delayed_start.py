@@ -7,12 +7,14 @@ import pytest
 from tests.builders import definition, statuses, wait_for_end
 from tests.integration.callers import Caller, served  # noqa: F401 - a fixture
 from tests.integration.conftest import beat_process
-from tests.integration.schedules import held_open
+from tests.integration.schedules import held_open, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.dispatch import cancellation, publish, start, time_limits
 from workflows.errors import InputsRefused, StartTimesRefused
 from workflows.models import TaskExecution, WorkflowRun
+from workflows.pauses import services as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason
 
@@ -156,6 +158,26 @@ def test_process_that_dies_after_the_start_leaves_queued_tasks_for_recovery(acto
         start.start_due(connection)
 
     assert (now_of(run).status, statuses(run.id)) == ("running", {"a": "queued", "b": "pending"})
+
+
+@pytest.mark.parametrize("target", ["run", "workflow", "queue", "organization"])
+def test_run_that_is_paused_when_its_time_comes_goes_on_after_the_pause(actor, connection, sent, target):
+    apply(actor)
+    run = start_later(actor)
+    values = {"run": {"run_id": run.id}, "workflow": {"workflow": "test"}, "queue": {"queue": "maestro"}}
+    paused = PauseTarget(**values.get(target, {}))
+    pauses.pause(actor=actor, target=paused, reason="")
+    make_due(run)
+
+    start.start_due(connection)
+    assert take(connection, run, "a") is None
+    pauses.resume(actor=actor, target=paused)
+    start.start_due(connection)
+
+    assert (now_of(run).status, now_of(run).hold) == ("running", 0)
+    assert statuses(run.id) == {"a": "queued", "b": "pending"}
+    assert set(sent) == {"a"}
+    assert take(connection, run, "a") is not None
 
 
 def test_start_that_is_past_is_now(actor, sent):

@@ -25,6 +25,8 @@ from workflows.definition.document import Document
 from workflows.dispatch import publish, run_requests, start
 from workflows.dispatch.retention import Pruning
 from workflows.models import RunRequest, WorkflowRun
+from workflows.pauses import services as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import selectors
 from workflows.runs import services as runs
 
@@ -298,6 +300,18 @@ def test_beat_that_is_killed_in_between_loses_nothing(actor, slug, other, worker
 
     assert last.status == "succeeded"
     assert {run.id for run in runs_of(actor)} == set(wanted)
+
+
+def test_run_of_a_paused_workflow_waits_for_the_end_of_the_pause(actor, slug, connection, other, sent):
+    paused = PauseTarget(workflow="test")
+    pauses.pause(actor=actor, target=paused, reason="")
+    run_id = ask(other, slug)
+
+    run_requests.take_requests(connection)
+    assert (WorkflowRun.objects.get(id=run_id).hold, sent) == (1, [])
+    pauses.resume(actor=actor, target=paused)
+
+    assert (WorkflowRun.objects.get(id=run_id).hold, sent) == (0, ["a"])
 
 
 def test_run_that_is_to_begin_later_does(actor, slug, connection, other, sent):
