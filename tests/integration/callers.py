@@ -22,14 +22,14 @@ class Caller:
     """A member of an organization with an API key."""
 
     def __init__(self, actor):
-        key = accounts.create_api_key(
+        self.api_key = accounts.create_api_key(
             key_id=uuid4(),
             user=User.objects.get(id=actor.user_id),
             environment=Environment.objects.get(id=actor.environment_id),
             organization_id=actor.organization_id,
             name="test",
         ).key
-        self._client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {key}"})
+        self._client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {self.api_key}"})
 
     def post(self, path, body=None, *, key=None):
         """Send a document, or the text of one, or nothing."""

@@ -1,9 +1,13 @@
 """Calls that are sent twice under one key: done once, whatever happens in between."""
 
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
+from django.db.models.functions import Now
 
 from accounts.idempotency import keys
 from accounts.models import IdempotencyKey
@@ -20,6 +24,7 @@ from workflows.models import WorkflowRun
 from workflows.rest import urls
 from workflows.runs import services as runs
 
+ROOT = Path(__file__).parents[2]
 LONG_AGO = "2020-01-01T00:00:00Z"
 INPUTS = {
     "who": {"type": "string", "default": "world"},
@@ -157,6 +162,22 @@ def test_start_that_died_with_its_process_is_done_by_who_asks_later(actor, calle
     assert again.status_code == 201
     assert "Idempotency-Replayed" not in again.headers
     assert kept(key).made_id is not None
+
+
+@pytest.mark.parametrize("moment", ["reserved", "inserted", "committed", "sent"])
+def test_process_that_dies_at_any_moment_of_a_start_leaves_one_run_in_the_end(actor, caller, key, moment):
+    program = [sys.executable, "-m", "tests.integration.dying_caller", moment, caller.api_key, key]
+    assert subprocess.run(program, cwd=ROOT, timeout=60).returncode == 9
+    is_there = moment in ("committed", "sent")
+    assert runs_of(actor) == (1 if is_there else 0)
+
+    first = caller.post(START, {}, key=key)
+    IdempotencyKey.objects.filter(key=key).update(created_at=Now() - keys.TAKEN_OVER_AFTER)
+    later = caller.post(START, {}, key=key)
+
+    assert first.status_code == (201 if is_there else 409)
+    assert later.status_code == 201
+    assert runs_of(actor) == 1
 
 
 def test_start_that_was_taken_over_starts_nothing(actor, caller, key):
