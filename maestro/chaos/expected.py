@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from maestro.chaos.graphs import VALUES, Condition, Graph, Task
 from workflows.definition.joins import Decision, End, decide_join
+from workflows.definition.sections import Section, next_section
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -54,21 +55,37 @@ class ExpectedRun:
 def interpret(graph: Graph) -> ExpectedRun:
     """Run the tasks one after the other; return how each and the run must end."""
     tasks: dict[str, ExpectedTask] = {}
-    for key, task in graph.items():
-        end = _end_of(task, tasks, graph)
-        waits = task.reads_needs and end.runs
-        tasks[key] = replace(end, after=tuple(need for need in task.needs if waits and tasks[need].runs))
-    if any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items()):
-        return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
-    needed = {need for task in graph.values() for need in task.needs}
-    values = {key: task.value for key, task in tasks.items() if key not in needed}
-    outputs = {key: NO_VALUE if value is None else value for key, value in values.items()}
-    return ExpectedRun(status=SUCCEEDED, tasks=tasks, outputs=outputs)
+    present = {task.section for task in graph.values()}
+    _run_section(graph, Section.TASKS, tasks)
+    has_failed = any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items())
+    status, outputs = (FAILED, None) if has_failed else (SUCCEEDED, _outputs(graph, tasks))
+    section = next_section(Section.TASKS, status, present)
+    while section is not None:
+        _run_section(graph, section, tasks)
+        section = next_section(section, status, present)
+    return ExpectedRun(status=status, tasks=tasks, outputs=outputs)
 
 
 def value_of(number: int, values: list[int]) -> int:
     """Return the value of a task from its number and the values it was given."""
     return (number + sum(values)) % VALUES
+
+
+def _run_section(graph: Graph, section: Section, tasks: dict[str, ExpectedTask]) -> None:
+    """Add how the tasks of a section end; its work begins when that of all sections before is done."""
+    before = tuple(key for key, task in tasks.items() if task.runs)
+    for key, task in graph.items():
+        if task.section is section:
+            end = _end_of(task, tasks, graph)
+            waits = task.reads_needs and end.runs
+            needed = tuple(need for need in task.needs if waits and tasks[need].runs)
+            tasks[key] = replace(end, after=(*before, *needed) if end.runs else ())
+
+
+def _outputs(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> dict[str, int]:
+    needed = {need for task in graph.values() for need in task.needs}
+    values = {key: task.value for key, task in tasks.items() if key not in needed}
+    return {key: NO_VALUE if value is None else value for key, value in values.items()}
 
 
 def _end_of(task: Task, ended: Mapping[str, ExpectedTask], graph: Graph) -> ExpectedTask:

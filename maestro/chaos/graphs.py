@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from workflows.definition.expressions import CLOSING, OPENING
+from workflows.definition.sections import HOOKS, Section
 from workflows.definition.spec import RunIf
 from workflows.definition.values import JsonValue
 
@@ -20,6 +22,7 @@ LONG_TASK_SECONDS = (1.0, 4.0)
 LONG_TASK_SHARE = 0.05
 VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
+HOOKS_SHARE = 0.3
 RETRY_DELAY_SECONDS = 0.2
 FOR_EVER = 1_000_000
 FUNCTION = "maestro.chaos.tasks.work"
@@ -83,6 +86,8 @@ class Task:
     """How often it is tried."""
     may_fail: bool = False
     """Its `continue_on_error`."""
+    section: Section = Section.TASKS
+    """Whether it is a hook, and of what."""
 
     @property
     def reads_needs(self) -> bool:
@@ -98,7 +103,8 @@ def draw_graph(seed: int, number: int) -> Graph:
     """Draw the graph of one run of a campaign."""
     chance = random.Random(f"{seed}/graph/{number}")
     needs = chance.choice((_irregular, _series_parallel))(chance)
-    return {key: _draw_task(chance, tuple(needed)) for key, needed in needs.items()}
+    tasks = {key: _draw_task(chance, tuple(needed)) for key, needed in needs.items()}
+    return tasks | _draw_hooks(chance)
 
 
 def workflow_name(number: int) -> str:
@@ -109,13 +115,28 @@ def workflow_name(number: int) -> str:
 def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
     """Write a graph in the definition language. Its runs take the path of the file that notes effects as an input."""
     needed = {need for task in graph.values() for need in task.needs}
+    sections = {
+        section: {key: _task_definition(task) for key, task in graph.items() if task.section is section}
+        for section in Section
+    }
     return {
         "schema_version": 1,
         "name": name,
         "inputs": {"effects": {"type": "string"}},
-        "tasks": {key: _task_definition(task) for key, task in graph.items()},
-        "outputs": {key: _value_of(key, otherwise="-1") for key in graph if key not in needed},
+        **{section.value: tasks for section, tasks in sections.items() if tasks},
+        "outputs": {key: _value_of(key, otherwise="-1") for key in sections[Section.TASKS] if key not in needed},
     }
+
+
+def _draw_hooks(chance: random.Random) -> dict[str, Task]:
+    """Give each section of hooks, now and then, a task and another that needs it."""
+    hooks: dict[str, Task] = {}
+    for section in HOOKS:
+        if chance.random() < HOOKS_SHARE:
+            first, second = f"{section}_1", f"{section}_2"
+            hooks[first] = replace(_draw_task(chance, ()), section=section)
+            hooks[second] = replace(_draw_task(chance, (first,)), section=section)
+    return hooks
 
 
 def _irregular(chance: random.Random) -> dict[str, list[str]]:
@@ -211,7 +232,8 @@ def _task_definition(task: Task) -> dict[str, JsonValue]:
         case Condition.NEVER:
             definition["if"] = "${{ 1 > 2 }}"
         case Condition.EVEN:
-            definition["if"] = f"${{{{ int(tasks.{task.needs[0]}.output.value) % 2 == 0 }}}}"
+            value = _value_of(task.needs[0], otherwise="0").removeprefix(OPENING).removesuffix(CLOSING)
+            definition["if"] = f"{OPENING} int({value.strip()}) % 2 == 0 {CLOSING}"
     return definition
 
 

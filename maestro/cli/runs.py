@@ -98,6 +98,8 @@ def cancel_command(client: Client, run_id: str, as_json: bool) -> None:
         output.print_json(run.to_json())
     elif run.is_finished:
         click.echo(f"Run {run_id} is {output.status(run.status)}.")
+    elif run.outcome:
+        click.echo(f"Run {run_id} ends as {output.status(run.outcome)}; what still runs is asked to stop.")
     else:
         click.echo(f"Run {run_id} is being cancelled; running tasks are asked to stop.")
 

@@ -104,7 +104,7 @@ class Run(Representation):
     reason: str | None = None
     is_paused: bool = False
     outcome: str | None = None
-    """The status it ends with, known while its hooks run; None before."""
+    """The status it ends with, as soon as that is decided; None before."""
     inputs: JsonObject = {}
     outputs: JsonValue = None
     error_message: str | None = None

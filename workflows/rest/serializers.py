@@ -202,7 +202,8 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
     )
     outcome = ReasonField(
         allow_null=True,
-        help_text="The status it ends with: known as soon as its own tasks have ended, while hooks run; null before.",
+        help_text="The status it ends with, as soon as that is decided: while its hooks run, or what a `stop` told to"
+        " stop; null before.",
     )
 
     class Meta:

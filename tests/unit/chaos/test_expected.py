@@ -2,6 +2,7 @@ import pytest
 
 from maestro.chaos.expected import CONDITION, ExpectedTask, interpret
 from maestro.chaos.graphs import VALUES, Condition, Kind, Task
+from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf
 
 ROOT = Task(kind=Kind.PYTHON, number=2)
@@ -94,3 +95,30 @@ def test_a_task_that_recovers_succeeds_after_its_failures_and_one_that_does_not_
 
 def test_an_early_join_reads_nothing():
     assert interpret({"a": ROOT, "b": task("a", rule=RunIf.ANY_SUCCEEDED)}).tasks["b"].value == 1
+
+
+def hook(section, *needs, **more):
+    return task(*needs, section=Section(section), **more)
+
+
+HOOKS = {
+    "alert": hook("on_failure"),
+    "cheer": hook("on_success", fails=True),
+    "clean": hook("finally"),
+    "last": hook("finally", "clean"),
+}
+
+
+def test_hooks_of_the_outcome_run_after_all_else_and_change_nothing():
+    good, bad = interpret({"a": ROOT} | HOOKS), interpret({"a": task(fails=True)} | HOOKS)
+
+    assert (good.status, good.outputs, list(good.tasks)) == ("succeeded", {"a": 2}, ["a", "cheer", "clean", "last"])
+    assert (bad.status, bad.outputs, list(bad.tasks)) == ("failed", None, ["a", "alert", "clean", "last"])
+    assert (good.tasks["cheer"].status, good.tasks["last"].after) == ("failed", ("a", "cheer", "clean"))
+
+
+def test_a_failure_that_may_be_is_a_success_for_what_needs_it():
+    run = interpret({"a": task(fails=True, may_fail=True), "b": task("a"), "c": task("a", rule=RunIf.ANY_FAILED)})
+
+    assert (run.status, run.tasks["a"].status, run.tasks["b"].value) == ("succeeded", "failed", 1)
+    assert run.tasks["c"] == ExpectedTask(status="skipped", reason="upstream_skipped")

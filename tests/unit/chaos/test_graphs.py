@@ -11,6 +11,7 @@ from maestro.chaos.graphs import (
     draw_graph,
 )
 from workflows.definition.document import Document
+from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf
 from workflows.definition.validation import validate
 
@@ -29,7 +30,7 @@ def test_every_task_stands_after_what_it_needs():
 
 
 def test_graphs_have_the_size_they_should():
-    sizes = {len(graph) for graph in SAMPLE}
+    sizes = {sum(task.section is Section.TASKS for task in graph.values()) for graph in SAMPLE}
 
     assert min(sizes) == FEWEST_TASKS
     assert max(sizes) == MOST_TASKS
@@ -42,6 +43,8 @@ def test_graphs_have_every_rule_kind_and_condition_and_failures():
     assert {task.kind for task in tasks} == set(Kind)
     assert {task.condition for task in tasks} == set(Condition)
     assert {task.fails for task in tasks} == {True, False}
+    assert {task.may_fail for task in tasks} == {True, False}
+    assert {task.section for task in tasks} == set(Section)
     assert {(task.failures, task.tries) for task in tasks} == {(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)}
 
 
@@ -65,7 +68,7 @@ def test_definitions_are_valid(number):
 
     definition = validate(Document.of(as_definition(SAMPLE[number], f"chaos-{number}")), kinds=kinds)
 
-    assert list(definition.tasks) == list(SAMPLE[number])
+    assert list(definition.all_tasks) == list(SAMPLE[number])
 
 
 class _AnyOptions(NoopOptions):

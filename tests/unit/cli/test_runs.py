@@ -131,6 +131,12 @@ def test_cancel_says_what_happens(api: FakeApi, maestro: Maestro, status: str, s
     assert maestro("cancel", RUN_ID).stdout == said
 
 
+def test_cancel_of_a_run_whose_end_is_decided_says_how_it_ends(api: FakeApi, maestro: Maestro):
+    api.on("POST", f"{RUN}/cancel", run_json("running", outcome="failed"))
+
+    assert maestro("cancel", RUN_ID).stdout == f"Run {RUN_ID} ends as failed; what still runs is asked to stop.\n"
+
+
 def test_cancel_of_a_finished_run_is_refused_in_the_servers_words(api: FakeApi, maestro: Maestro):
     api.on_turns("POST", f"{RUN}/cancel", problem(409, "run_already_finished", "The run is already succeeded."))
 
