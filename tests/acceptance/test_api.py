@@ -192,6 +192,7 @@ def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
         "status",
         "reason",
         "is_paused",
+        "outcome",
         "inputs",
         "outputs",
         "error_message",
@@ -239,6 +240,7 @@ def test_task_executions_come_in_topological_order_with_all_fields(stack, name, 
         "id",
         "run",
         "task_key",
+        "section",
         "map_index",
         "kind",
         "status",
@@ -461,7 +463,12 @@ def test_canvas_shows_chains_groups_and_where_they_end(stack, name, workflow):
     answer = stack.request("GET", f"/workflows/{name}/canvas").json()
 
     assert answer["canvas"] == [
-        {"canvas": [{"task": "greet"}, {"task": "after"}], "advance_after": "after", "because": "last task"}
+        {
+            "canvas": [{"task": "greet"}, {"task": "after"}],
+            "advance_after": "after",
+            "because": "last task",
+            "section": "tasks",
+        }
     ]
     assert "chain" in answer["text"]
 
