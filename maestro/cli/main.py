@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("Runs", "maestro.cli.starting:run_command", "Start a run of a workflow or a definition file."),
     "runs": Entry("Runs", "maestro.cli.runs:runs_command", "List runs, the latest first."),
     "show": Entry("Runs", "maestro.cli.runs:show_command", "Show one run, or follow it."),
+    "why": Entry("Runs", "maestro.cli.why:why_command", "Tell why a run or a task does not go on."),
     "attempts": Entry("Runs", "maestro.cli.attempts:attempts_command", "List how often tasks were tried, and why."),
     "logs": Entry("Runs", "maestro.cli.logs:logs_command", "Print what tasks wrote."),
     "signal": Entry("Runs", "maestro.cli.signals:signal_command", "Send a signal to a run that waits for it."),

@@ -147,6 +147,44 @@ class Pause(Representation):
     resumed_at: Moment | None = None
 
 
+class Cause(Representation):
+    """One thing that keeps a run or a task."""
+
+    code: str
+    """Stable code, for example `paused`."""
+    message: str
+    holder: str | None = None
+    """Who or what could end it."""
+    until: Moment | None = None
+    """When it ends by itself."""
+
+
+class ExplainedTask(Representation):
+    """A task and what keeps it; of one that has ended, how it did."""
+
+    task_key: str
+    map_index: int | None = None
+    status: str
+    reason: str | None = None
+    causes: tuple[Cause, ...] = ()
+    child: Explanation | None = None
+    """Of a task that waits for a run: what keeps that run."""
+
+
+class Explanation(Representation):
+    """Why a run does not go on."""
+
+    run: str
+    workflow: str = ""
+    status: str
+    causes: tuple[Cause, ...] = ()
+    """What keeps all of it."""
+    tasks: tuple[ExplainedTask, ...] = ()
+    """The tasks that others wait for; or the task that was asked for, then those it waits for."""
+    waiting_count: int = 0
+    """Open tasks that are not listed: they only wait for others."""
+
+
 class TaskExecution(Representation):
     """One task of one run: its current status, attempt number and output."""
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 from maestro.client.representations import (
     Approval,
     Decision,
+    Explanation,
     JsonValue,
     LogExtract,
     LogLine,
@@ -52,6 +53,10 @@ class Runs:
     def get(self, run_id: str) -> Run:
         """Return one run."""
         return self._transport.get(_path(run_id)).parse(Run)
+
+    def explain(self, run_id: str, *, task_key: str | None = None) -> Explanation:
+        """Explain what keeps a run, or one of its tasks."""
+        return self._transport.get(f"{_path(run_id)}/explanation", _given({"task_key": task_key})).parse(Explanation)
 
     def iterate_task_executions(self, run_id: str, *, task_key: str | None = None) -> Iterator[TaskExecution]:
         """Yield the run's task executions, or with a task key that task's, its items included."""

@@ -17,7 +17,7 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from executors.pools.queues import HEAD_LENGTH, queued_at_of_head
+from executors.pools.queues import HEAD_LENGTH, Waiting, look_at_queues, queued_at_of_head
 
 # For so long after it did not answer, nobody of this process asks again: a hundred sends must not each wait for it.
 AWAY_SECONDS = 5.0
@@ -58,6 +58,19 @@ def look_at_queue(queue: str, priority: int = 0) -> QueueView:
         note_away()
         raise BrokerAway(type(error).__name__) from error
     return QueueView(is_empty=not waiting, head_queued_at=queued_at_of_head(waiting))
+
+
+def count_waiting(queue: str) -> Waiting:
+    """Count the messages in a queue, at all priorities. Raises `BrokerAway`."""
+    if is_away():
+        raise BrokerAway("it did not answer a moment ago")
+    try:
+        with current_app.connection_for_read() as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0.1)
+            return look_at_queues(broker.default_channel, [queue])
+    except AWAY as error:
+        note_away()
+        raise BrokerAway(type(error).__name__) from error
 
 
 def forget_delivery(message_id: str) -> None:

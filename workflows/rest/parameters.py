@@ -38,6 +38,7 @@ OF_RUNS = [
     *OF_PAGES,
 ]
 OF_PAUSES = [_described("run", OpenApiTypes.UUID, "Only pauses that keep something of this run."), *OF_PAGES]
+OF_EXPLANATION = [_described("task_key", OpenApiTypes.STR, "Explain this task, and what it waits for.")]
 OF_TASKS = [_described("task_key", OpenApiTypes.STR, "Only this task."), *OF_PAGES]
 OF_LOG_LINES = [
     _described("after", OpenApiTypes.INT, "Only lines after the one of this id; pass `last_id` to read on."),
@@ -92,6 +93,12 @@ class RunParameters(PageParameters):
 
 
 class TaskParameters(PageParameters):
+    """Choose a task."""
+
+    task_key: str | None = None
+
+
+class ExplanationParameters(NoParameters):
     """Choose a task."""
 
     task_key: str | None = None

@@ -16,6 +16,7 @@ urlpatterns = [
     path("workflow-runs", views.RunListView.as_view()),
     path("workflow-runs/<uuid:run_id>", views.RunView.as_view()),
     path("workflow-runs/<uuid:run_id>/cancel", views.RunCancelView.as_view()),
+    path("workflow-runs/<uuid:run_id>/explanation", views.RunExplanationView.as_view()),
     path("workflow-runs/<uuid:run_id>/task-executions", views.TaskExecutionListView.as_view()),
     path("workflow-runs/<uuid:run_id>/task-executions/<str:task_key>/approve", waiting_views.ApproveView.as_view()),
     path("workflow-runs/<uuid:run_id>/task-executions/<str:task_key>/reject", waiting_views.RejectView.as_view()),

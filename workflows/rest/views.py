@@ -27,6 +27,7 @@ from workflows.catalog import services as catalog_services
 from workflows.compiler import sketch
 from workflows.definition.problems import DefinitionInvalid
 from workflows.errors import DefinitionRefused
+from workflows.explanation import selectors as explanation
 from workflows.rest import parameters, serializers
 from workflows.runs import selectors, services
 
@@ -236,6 +237,21 @@ class RunCancelView(ApiView):
     def post(self, request: Request, run_id: UUID) -> Response:
         """Cancel a run: what does not run yet never will, what runs is asked to stop."""
         return Response(serializers.RunOutput(services.cancel_run(actor=actor_of(request), run_id=run_id)).data)
+
+
+class RunExplanationView(ApiView):
+    """Why a run does not go on."""
+
+    @extend_schema(
+        operation_id="explain_run",
+        parameters=parameters.OF_EXPLANATION,
+        responses={200: serializers.ExplanationOutput, **refusals(404, 422)},
+    )
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """Explain what keeps a run, or with `task_key` one of its tasks: every cause, and who holds it."""
+        wanted = parameters.query(parameters.ExplanationParameters, request)
+        explained = explanation.explain(actor=actor_of(request), run_id=run_id, task_key=wanted.task_key)
+        return Response(serializers.ExplanationOutput(explained).data)
 
 
 class TaskExecutionListView(ApiView):

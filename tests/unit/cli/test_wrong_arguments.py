@@ -46,6 +46,9 @@ WRONG = [
     ("show", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     ("show flights", 2, "'flights' is no run id. `maestro runs` lists the runs."),
     (f"show {NOBODY}", 1, NO_RUN),
+    ("why", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
+    (f"why {NOBODY}", 1, NO_RUN),
+    (f"why {RUN_ID} raed", 1, "The run has no task 'raed'. Did you mean read?"),
     ("attempts", 2, "Missing argument 'RUN'. `maestro runs` lists the runs."),
     (f"attempts {NOBODY}", 1, NO_RUN),
     (f"attempts {RUN_ID} raed", 1, "The run has no task 'raed'. Did you mean read?"),
@@ -130,6 +133,7 @@ WRONG = [
 NO_RUN_AT = [
     ("GET", ""),
     ("GET", "/logs"),
+    ("GET", "/explanation"),
     ("GET", "/task-executions"),
     ("POST", "/cancel"),
     ("POST", "/pause"),
@@ -149,6 +153,7 @@ def server(api: FakeApi, directory: Path) -> None:
     api.on_list("/workflow-runs", [])
     api.on_list(f"/workflow-runs/{RUN_ID}/task-executions", [task_json("read")])
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/logs", problem(404, "task_not_found", "No such task."))
+    api.on_turns("GET", f"/workflow-runs/{RUN_ID}/explanation", problem(404, "task_not_found", "No such task."))
     api.on_turns("GET", f"/workflow-runs/{RUN_ID}/past-attempts", problem(404, "task_not_found", "No such task."))
     for method, path in NO_RUN_AT:
         api.on_turns(method, f"/workflow-runs/{NOBODY}{path}", problem(404, "run_not_found", NO_RUN))

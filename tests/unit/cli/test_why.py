@@ -1,0 +1,80 @@
+"""why."""
+
+from __future__ import annotations
+
+import json
+
+from tests.unit.cli.builders import END, RUN_ID
+from tests.unit.cli.conftest import Maestro
+from tests.unit.client.fake_api import FakeApi
+
+CHILD_ID = "01920000-0000-7000-8000-0000000000cc"
+RETRY = {"code": "retry", "message": "Attempt 1 failed (no luck).", "holder": None, "until": END}
+
+
+def cause(code, message):
+    return {"code": code, "message": message, "holder": "somebody", "until": None}
+
+
+def task(key, status, *causes, reason=None, child=None):
+    return {
+        "task_key": key,
+        "map_index": None,
+        "status": status,
+        "reason": reason,
+        "causes": list(causes),
+        "child": child,
+    }
+
+
+def explanation(*tasks, run=RUN_ID, workflow="flights", causes=(), waiting_count=0):
+    return {
+        "run": run,
+        "workflow": workflow,
+        "status": "running",
+        "causes": list(causes),
+        "tasks": list(tasks),
+        "waiting_count": waiting_count,
+    }
+
+
+CHILD = explanation(task("x", "waiting", RETRY, reason="retry_backoff"), run=CHILD_ID, workflow="child")
+EXPLAINED = explanation(
+    task("read", "queued", cause("paused", "Everything is paused by ann."), cause("no_worker", "No worker.")),
+    task("call", "waiting", cause("child_run", "It waits for a run."), reason="child_run", child=CHILD),
+    causes=[cause("paused", "Everything is paused by ann.")],
+    waiting_count=3,
+)
+
+
+def test_every_cause_is_told_with_the_run_below(api: FakeApi, maestro: Maestro):
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", EXPLAINED)
+
+    assert maestro("why", RUN_ID).stdout.splitlines() == [
+        f"Run {RUN_ID} of flights is running.",
+        "Everything is paused by ann.",
+        "read  queued",
+        "  Everything is paused by ann.",
+        "  No worker.",
+        "call  waiting (child_run)",
+        "  It waits for a run.",
+        f"    Run {CHILD_ID} of child is running.",
+        "    x  waiting (retry_backoff)",
+        "      Attempt 1 failed (no luck).",
+        "3 more tasks only wait for these.",
+    ]
+
+
+def test_task_is_asked_for(api: FakeApi, maestro: Maestro):
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", EXPLAINED | {"waiting_count": 1})
+
+    shown = maestro("why", RUN_ID, "read")
+
+    assert shown.stdout.endswith("1 more task only waits for these.\n")
+    assert [request.query for request in api.requests] == [{"task_key": "read"}]
+
+
+def test_explanation_is_printed_as_json(api: FakeApi, maestro: Maestro):
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", EXPLAINED)
+
+    assert json.loads(maestro("why", RUN_ID, "--json").stdout) == EXPLAINED
