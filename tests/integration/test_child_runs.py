@@ -10,7 +10,7 @@ from tests.integration.calls import execute
 from tests.integration.schedules import do, held_open, hold, row, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import advance, cancellation, children, finalise, recovery, retry, time_limits
+from workflows.dispatch import advance, cancellation, children, finalise, holds, pausing, recovery, retry, time_limits
 from workflows.dispatch.children import PlannedChild
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.pauses import services as pauses
@@ -164,6 +164,15 @@ class TestBeginning:
         assert row(run, "a").output == {"run_id": str(child.id)}
         assert (status(child), child.is_awaited) == ("running", False)
 
+    def test_output_that_breaks_the_contract_of_a_task_that_does_not_wait_starts_nothing(self, actor, sent):
+        apply(actor, {"x": ""})
+        run = start_run(actor, {"a": calling(wait=False, more={"output": {"required": ["rows"]}})})
+
+        execute(run)
+
+        assert (row(run, "a").status, row(run, "a").error_code) == ("failed", "output_refused")
+        assert not children_of(run).exists()
+
     def test_repeat_of_a_beginning_that_was_not_answered_starts_one_child(self, actor, connection, sent):
         run = start(actor)
         claimed, planned = plan_of(connection, run)
@@ -225,19 +234,20 @@ class TestBeginning:
         assert status(child_of(run)) == "cancelled"
 
     def test_beginning_waits_for_a_pause_that_is_under_way_and_starts_a_paused_child(
-        self, actor, connection, other, sent
+        self, actor, connection, other, sent, monkeypatch
     ):
         run = start(actor)
         claimed, planned = plan_of(connection, run)
-        lock = "SELECT FROM workflow_runs WHERE id = %s FOR NO KEY UPDATE", (run.id,)
-        mark = "UPDATE workflow_runs SET hold = 1, reason = 'paused' WHERE id = %s", (run.id,)
+        monkeypatch.setattr(pausing, "settle_pause", lambda *_: None)
+        pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="")
 
-        with held_open(other, lock, mark, hold(run, 1)) as meanwhile:
+        with held_open(other) as meanwhile:
+            holds.settle(other, [run.id])
             beginning = meanwhile(lambda: children.begin(connection, claimed, planned))
         beginning.result()
 
         child = child_of(run)
-        assert (child.hold, child.reason, row(child, "x").hold) == (1, "paused", 1)
+        assert (child.hold, row(child, "x").hold, sent) == (1, 1, ["a"])
 
     def test_child_of_a_paused_task_starts_paused(self, actor, connection, sent):
         run = start(actor)
@@ -300,6 +310,16 @@ class TestEnding:
 
         assert row(run, "a").error_code == "child_failed"
         assert "took longer than" in row(run, "a").error_message
+
+    def test_outputs_of_a_child_are_held_to_the_contract_of_the_task(self, actor, sent):
+        apply(actor, {"x": ""}, outputs={"rows": "many"})
+        contract = {"properties": {"rows": {"type": "integer"}}}
+        run = start_run(actor, {"a": calling(more={"output": contract})})
+        child = _begin(run)
+
+        execute(child, "x")
+
+        assert (status(child), row(run, "a").error_code) == ("succeeded", "output_refused")
 
     def test_runs_three_deep_end_from_the_deepest(self, actor, sent):
         apply(actor, {"x": {"with": {"output": 7}}}, name="third", outputs={"n": "${{ tasks.x.output }}"})

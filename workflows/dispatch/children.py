@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.rows import dict_row, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
-from executors.base import ChildRun, TaskError, TaskResult
+from executors.base import ChildRun, JsonValue, TaskError, TaskResult
 from executors.runtime.attempt import check_result
 from maestro.core import sql
 from maestro.core.errors import MaestroError
@@ -120,6 +120,11 @@ class PlannedChild:
     is_awaited: bool
     """Whether the task waits for its end."""
 
+    @property
+    def output(self) -> JsonValue:
+        """The output of a task that does not wait."""
+        return {"run_id": str(self.run.run.run_id)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedParent:
@@ -164,7 +169,7 @@ def begin(connection: sql.Connection, claimed: Claim, planned: PlannedChild) -> 
         "child_run_id": ref.run_id,
         "status": TaskStatus.WAITING if planned.is_awaited else TaskStatus.SUCCEEDED,
         "reason": Reason.CHILD_RUN if planned.is_awaited else "",
-        "output": None if planned.is_awaited else Jsonb({"run_id": str(ref.run_id)}),
+        "output": None if planned.is_awaited else Jsonb(planned.output),
     }
     version = cache.get_version(connection, planned.run.version_id)
     ready: list[Ready] = []

@@ -192,9 +192,11 @@ def _run(claimed: Claim) -> Outcome | PlannedChild:
     elif isinstance(result.waits_for, ChildRun):
         child = result.waits_for
         planned = sql.with_engine_connection(lambda connection: children.plan(connection, claimed, child))
-        if isinstance(planned, PlannedChild):
+        given = TaskResult(output=planned.output) if isinstance(planned, PlannedChild) else TaskResult(error=planned)
+        outcome = outcome_of(given, version, claimed.task_key, claimed.tries)
+        # The output of a task that waits is the child's, and is judged at its end.
+        if isinstance(planned, PlannedChild) and (planned.is_awaited or outcome.status is TaskStatus.SUCCEEDED):
             return planned
-        outcome = outcome_of(TaskResult(error=planned), version, claimed.task_key, claimed.tries)
     elif result.waits_for is not None:
         outcome = _park(result.waits_for, secrets)
     else:
