@@ -15,7 +15,9 @@ from maestro.embedded.ports import find_free
 from tests.servers import Servers
 
 # How fast the machine is at the moment is no property of the code.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "suite", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("suite")
 
 # A suite started in the background of a shell ignores Ctrl-C, and so would every program it starts and interrupts.

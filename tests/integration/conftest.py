@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from celery import current_app
 from django.conf import settings
 
 from executors.pools import lease
@@ -141,6 +142,15 @@ def worker(database, tmp_path_factory):
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def resting_worker(worker):
+    """The suite's own worker, which takes nothing as long as the module runs."""
+    control, only = current_app.control, [worker.name]
+    assert control.cancel_consumer("maestro", destination=only, reply=True, timeout=10)
+    yield
+    assert control.add_consumer("maestro", destination=only, reply=True, timeout=10)
 
 
 @pytest.fixture

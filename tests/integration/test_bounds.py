@@ -106,11 +106,18 @@ def test_bytes_published_grow_with_the_tasks_and_no_message_is_large(actor, work
     assert published[161] < published[41] * 1.3
 
 
-@pytest.mark.parametrize("shape", [deep, wide, layered])
-def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, tmp_path, pytestconfig, shape):
-    size = pytestconfig.getoption("tasks")
-    running = WorkerProcess(tmp_path / "worker.log", name=f"bounds-{shape.__name__}")
+@pytest.fixture(scope="module")
+def measured(database, tmp_path_factory):
+    """A worker whose memory is measured."""
+    running = WorkerProcess(tmp_path_factory.mktemp("bounds") / "worker.log", name="bounds")
     running.start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("shape", [deep, wide, layered])
+def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, measured, pytestconfig, shape):
+    size = pytestconfig.getoption("tasks")
 
     def run_again(times):
         for _ in range(times):
@@ -118,18 +125,15 @@ def test_large_runs_end_and_leave_the_workers_memory_as_it_was(actor, database, 
             assert wait_for_end(run.id, 60 + size / 10).status == "succeeded"
             ends = TaskExecution.objects.filter(run_id=run.id).values_list("status", "attempt")
             assert set(ends) == {("succeeded", 1)}
-        return memory_of(running)
+        return memory_of(measured)
 
-    try:
-        # What a process loads once and keeps, the version itself above all, is not growth; nor is the peak of a child
-        # that ends a wide fork, and then holds its whole header, for the first time.
-        after = run_again(2)
-        for _ in range(3):
-            before, after = after, run_again(2)
-            if after - before < LARGEST_GROWTH:
-                break  # what leaks grows each time
-    finally:
-        running.stop()
+    # What a process loads once and keeps, the version itself above all, is not growth; nor is the peak of a child that
+    # ends a wide fork, and then holds its whole header, for the first time.
+    after = run_again(2)
+    for _ in range(3):
+        before, after = after, run_again(2)
+        if after - before < LARGEST_GROWTH:
+            break  # what leaks grows each time
 
     print(f"{shape.__name__}: {size} tasks, {before / 1e6:.1f} MB, and {after / 1e6:.1f} MB after two more runs")
     assert after - before < LARGEST_GROWTH

@@ -15,9 +15,8 @@ MOST_MEBIBYTES = 400
 
 
 @pytest.fixture
-def limited(worker, tmp_path, monkeypatch, settings):
-    """The only worker, whose processes do not live long."""
-    worker.stop()
+def limited(resting_worker, tmp_path, monkeypatch, settings):
+    """The only worker that takes something, whose processes do not live long."""
     settings.MAESTRO_TASK_MODULES = (MODULE,)
     monkeypatch.setenv("MAESTRO_TASK_MODULES", MODULE)
     monkeypatch.setenv("MAESTRO_MAX_TASKS_PER_CHILD", str(MOST_TASKS))
@@ -26,8 +25,6 @@ def limited(worker, tmp_path, monkeypatch, settings):
     running.start()
     yield running
     running.stop()
-    monkeypatch.undo()
-    worker.start()
 
 
 def python(function, *needs, **arguments):

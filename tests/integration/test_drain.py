@@ -17,19 +17,13 @@ from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
 
+pytestmark = pytest.mark.usefixtures("resting_worker")
+
 MODULE = "tests.integration.long_tasks"
 # Of each test, whatever it asks for: 10 s beyond the drain, and a busy machine.
 EXIT_SECONDS = 30
 # Longer than any test, so that only what is to be shown ends what runs.
 LONG_SECONDS = 600
-
-
-@pytest.fixture(scope="module", autouse=True)
-def only_own_workers(worker):
-    """Put the suite's own worker away."""
-    worker.stop()
-    yield
-    worker.start()
 
 
 @pytest.fixture
