@@ -1,7 +1,7 @@
 # Installs, runs and checks Maestro. `make` alone lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down test lint bench docs record lock tools clean
+.PHONY: help setup setup-dev up down test unit lint bench docs record lock tools clean
 
 # Everything below is relative to the checkout, so that a path with spaces needs no quoting.
 VENV := .venv
@@ -21,8 +21,13 @@ up: setup ## Start everything in the foreground; DETACH=1 returns once it is rea
 down: setup ## Stop what `make up` started
 	@$(VENV)/bin/maestro down
 
-test: lint ## Check style, imports and types, then run all tests
-	$(PYTHON) -m pytest
+# The unit tests need one processor and no server, and so do the checks: side by side they take as long as one of them.
+test: ## Check style, imports and types, and run all tests
+	@$(MAKE) --jobs=2 lint unit
+	$(PYTHON) -m pytest --ignore=tests/unit
+
+unit: setup-dev ## Run the unit tests only: no server, no worker
+	$(PYTHON) -m pytest tests/unit
 
 lint: setup-dev ## Check style, imports and types only
 	$(VENV)/bin/ruff check .

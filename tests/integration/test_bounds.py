@@ -162,7 +162,7 @@ def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
     waiting_runs(300)
     few = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
 
-    waiting_runs(3000)
+    waiting_runs(1500)
 
     many = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
     assert all(after < before + 200 for before, after in zip(few, many, strict=True)), (few, many)
@@ -170,7 +170,7 @@ def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
 
 def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):
     looking = {"limit": call_watch.MAX_PER_LOOK, "first": call_watch.FIRST_LOOK, "longest": call_watch.LONGEST_LOOK}
-    waiting_runs(3000)
+    waiting_runs(1500)
     connection.execute(
         "UPDATE task_executions SET reason = 'celery', wake_at = clock_timestamp() + interval '1 hour'"
         " WHERE status = 'waiting'"
@@ -181,7 +181,7 @@ def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):
 
 
 def test_signals_find_the_task_that_waits_among_many(actor, connection, waiting_runs):
-    waiting_runs(2000)
+    waiting_runs(1000)
     run = start_run(actor, {"a": {"uses": "signal"}}, name="signalled")
     waits_for = {"status": "waiting", "reason": "signal", "waits_for": {"name": "a"}}
     TaskExecution.objects.filter(run_id=run.id).update(**waits_for)
@@ -201,7 +201,7 @@ def test_signals_find_the_task_that_waits_among_many(actor, connection, waiting_
 
 
 def test_claim_and_advance_find_their_rows_among_many_runs_and_tasks(actor, connection, waiting_runs):
-    waiting_runs(2000)
+    waiting_runs(1000)
     run = start_run(actor, {"s": "", **{f"t{i}": "s" for i in range(500)}}, name="many-tasks")
     task = {"run_id": run.id, "organization_id": run.organization_id, "task_key": "s", "map_index": None}
     holder = {"generation": 0, "token": uuid4(), "worker": "", "worker_id": None, "message_id": ""}
