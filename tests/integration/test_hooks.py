@@ -4,12 +4,17 @@ import psycopg
 import pytest
 
 from executors.base import RunStop
-from tests.builders import start_run, statuses, wait_for_end
+from tests.builders import definition, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import FAILED, SUCCEEDED, connect, do, follow, held_open, row, take
+from workflows.catalog import services as catalog
+from workflows.definition.document import Document
 from workflows.dispatch import cancellation, finalise, finish, leases, lost_messages, recovery, time_limits
 from workflows.dispatch.broker import QueueView
 from workflows.models import TaskExecution, WorkflowRun
+from workflows.parking import services as signals
+from workflows.pauses import services as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason
 
@@ -172,7 +177,7 @@ def test_cancel_has_only_finally_run(actor, connection, sent):
     assert (statuses(run.id), seen(run)) == ({"a": "cancelled", "b": "running"}, ("running", "cancelling", ""))
     finish.finish(connection, claimed, FAILED)
     follow(connection, run, "b")
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled", "clean": "queued"}
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled (stopped)", "clean": "queued"}
     assert seen(run) == ("running", "hooks", "cancelled")
     work(connection, run, "clean")
 
@@ -199,7 +204,7 @@ def test_second_cancel_ends_the_hooks_of_a_cancelled_run(actor, connection, sent
     finish.finish(connection, claimed, FAILED)
     follow(connection, run, "clean")
 
-    assert (statuses(run.id)["clean"], seen(run)) == ("cancelled", ("cancelled", "", "cancelled"))
+    assert (statuses(run.id)["clean"], seen(run)) == ("cancelled (stopped)", ("cancelled", "", "cancelled"))
 
 
 def test_outcome_is_decided_once_when_two_look_at_the_same_time(actor, connection, other, sent):
@@ -244,17 +249,31 @@ def test_task_that_was_put_back_while_the_run_is_judged_keeps_its_hooks_from_beg
     assert (statuses(run.id), seen(run)) == ({"a": "pending"}, ("running", "", ""))
 
 
-def test_pause_holds_hooks_that_begin_under_it(actor, connection, sent):
+@pytest.mark.parametrize(
+    "target_of",
+    [
+        lambda run: PauseTarget(run_id=run.id),
+        lambda run: PauseTarget(workflow=run.workflow.name),
+        lambda run: PauseTarget(queue="maestro"),
+        lambda run: PauseTarget(),
+    ],
+    ids=["run", "workflow", "queue", "organization"],
+)
+def test_hooks_that_begin_during_a_pause_wait_for_the_resume(actor, connection, sent, target_of):
     run = start_run(actor, {"a": ""}, **ALL)
     claimed = take(connection, run, "a")
-    WorkflowRun.objects.filter(id=run.id).update(hold=1, reason="paused")
+    pauses.pause(actor=actor, target=target_of(run), reason="")
 
     finish.finish(connection, claimed, SUCCEEDED)
     follow(connection, run, "a")
-
     assert (statuses(run.id)["cheer"], row(run, "cheer").hold) == ("queued", 1)
-    assert seen(run) == ("running", "paused", "succeeded")
-    assert sent == ["a"]
+    assert take(connection, run, "cheer") is None
+    pauses.resume(actor=actor, target=target_of(run))
+
+    assert (row(run, "cheer").hold, sent[-1]) == (0, "cheer")
+    for key in ("cheer", "clean"):
+        work(connection, run, key)
+    assert seen(run) == ("succeeded", "", "succeeded")
 
 
 def test_decision_is_not_half_written_when_its_writer_dies(actor, connection, sent, monkeypatch):
@@ -290,7 +309,7 @@ def test_recovery_finds_what_nobody_looked_at_after_a_section_ended(actor, conne
 def test_hook_whose_message_was_never_sent_is_sent_by_recovery(actor, connection, sent, monkeypatch):
     run = start_run(actor, {"a": ""}, **ALL)
     do(connection, run, "a")
-    monkeypatch.setattr(finalise.publish, "publish_start", lambda *_: None)
+    monkeypatch.setattr(finalise.start, "send_first", lambda *_: None)
     follow(connection, run, "a")
     assert sent == ["a"]
     TaskExecution.objects.filter(run_id=run.id, task_key="cheer").update(queued_at=LONG_AGO)
@@ -322,6 +341,63 @@ def test_hook_stops_no_run(actor, connection, sent):
 
     assert statuses(run.id) == {"a": "succeeded", "cheer": "succeeded", "more": "queued"}
     assert seen(run) == ("running", "hooks", "succeeded")
+
+
+def child_of(run):
+    return WorkflowRun.objects.get(id=row(run, "a").child_run_id)
+
+
+def start_parent(actor):
+    child = definition({"x": ""}, name="child", **ALL)
+    catalog.apply_definition(actor=actor, document=Document.of(child))
+    return start_run(actor, {"a": {"uses": "workflow", "with": {"workflow": "child"}}})
+
+
+def test_task_waits_for_the_hooks_of_its_child_too(actor, connection, sent):
+    run = start_parent(actor)
+    execute(run, "a")
+    child = child_of(run)
+
+    for key in ("x", "cheer"):
+        work(connection, child, key)
+    assert statuses(run.id) == {"a": "waiting (child_run)"}
+    work(connection, child, "clean")
+
+    assert (seen(child)[0], seen(run)[0]) == ("succeeded", "succeeded")
+
+
+def test_cancel_from_above_has_the_childs_finally_run_to_its_end(actor, connection, sent):
+    run = start_parent(actor)
+    execute(run, "a")
+    child = child_of(run)
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+    recovery.recover_children(connection)
+    assert statuses(child.id) == {"x": "cancelled", "clean": "queued"}
+    work(connection, child, "clean")
+
+    assert (seen(run)[0], seen(child)[0], statuses(child.id)["clean"]) == ("cancelled", "cancelled", "succeeded")
+
+
+def test_hook_may_run_another_workflow(actor, connection, sent):
+    catalog.apply_definition(actor=actor, document=Document.of(definition({"x": ""}, name="child")))
+    run = start_run(actor, {"b": ""}, **{"finally": {"a": {"uses": "workflow", "with": {"workflow": "child"}}}})
+    work(connection, run, "b")
+
+    execute(run, "a")
+    work(connection, child_of(run), "x")
+
+    assert (statuses(run.id), seen(run)[0]) == ({"b": "succeeded", "a": "succeeded"}, "succeeded")
+
+
+def test_hook_may_wait_for_a_signal(actor, connection, sent):
+    run = start_run(actor, {"b": ""}, on_success={"go": {"uses": "signal"}})
+    work(connection, run, "b")
+    execute(run, "go")
+
+    signals.send_signal(actor=actor, run_id=run.id, name="go", payload={"x": 1})
+
+    assert (statuses(run.id), seen(run)[0]) == ({"b": "succeeded", "go": "succeeded"}, "succeeded")
 
 
 def test_real_workers_run_hooks_to_the_end(actor, worker):
