@@ -6,6 +6,7 @@ from tests.unit.definition.kinds import KINDS
 from workflows.definition.awaited import awaited_signals, check_awaited, resolve_form, resolve_payload
 from workflows.definition.document import Document
 from workflows.definition.problems import DefinitionInvalid
+from workflows.definition.sections import Section
 from workflows.definition.spec import WorkflowDefinition
 from workflows.definition.validation import validate
 
@@ -14,7 +15,7 @@ FORM = {"reason": {"type": "string"}, "days": {"type": "integer", "default": 30}
 
 
 def found(tasks):
-    return [(problem.code, problem.pointer) for problem in check_awaited(tasks)]
+    return [(problem.code, problem.pointer) for problem in check_awaited({Section.TASKS: tasks})]
 
 
 def signal(**options):
@@ -73,10 +74,24 @@ def test_wrong_schema_is_refused_where_it_stands(task, problem):
 def test_tasks_that_wait_for_one_signal_have_one_schema():
     tasks = {"a": signal(name="x", schema=AMOUNT), "x": {"uses": "signal"}}
 
-    (problem,) = check_awaited(tasks)
+    (problem,) = check_awaited({Section.TASKS: tasks})
 
     assert (problem.code, problem.pointer) == ("schemas_differ", "tasks.x.with.schema")
     assert 'the signal "x" has another schema in the task "a"' in problem.message
+
+
+def test_hooks_are_held_to_the_same_rules_and_share_their_signals():
+    sections = {
+        Section.TASKS: {"a": signal(name="x", schema=AMOUNT)},
+        Section.FINALLY: {"x": {"uses": "signal"}, "b": signal(schema={"type": "x"})},
+    }
+
+    problems = [(problem.code, problem.pointer) for problem in check_awaited(sections)]
+
+    assert problems == [
+        ("schemas_differ", "finally.x.with.schema"),
+        ("not_allowed", "finally.b.with.schema.type"),
+    ]
 
 
 def test_validation_tells_of_them_with_all_else():
