@@ -23,7 +23,7 @@ down: setup ## Stop what `make up` started
 
 # The unit tests need one processor and no server, and so do the checks: side by side they take as long as one of them.
 test: ## Check style, imports and types, and run all tests
-	@$(MAKE) --jobs=2 lint unit
+	@$(MAKE) --jobs=2 lint unit || { echo "Not all is well above: make lint and make unit show it one by one." >&2; exit 1; }
 	$(PYTHON) -m pytest --ignore=tests/unit
 
 unit: setup-dev ## Run the unit tests only: no server, no worker

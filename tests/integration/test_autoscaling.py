@@ -59,7 +59,7 @@ def wait_until(condition, seconds=60):
 
 def test_processes_come_with_the_work_and_go_without(actor, scaled):
     assert registered(scaled) == 1
-    run = start_run(actor, {f"t{number}": pause(1) for number in range(40)})
+    run = start_run(actor, {f"t{number}": pause(1) for number in range(28)})
 
     assert most_seen(lambda: running(run)) == MOST
     assert wait_for_end(run.id, 60).status == "succeeded"
