@@ -13,10 +13,14 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
-from maestro.chaos import effects, evidence, faults, graphs, invariants, schedule
+from maestro.chaos import definitions, effects, evidence, faults, graphs, invariants, schedule
+from maestro.chaos.deeds import Deeds, Hold
 from maestro.chaos.expected import ExpectedRun, interpret
 from maestro.chaos.faults import Ground, Pauses
 from maestro.chaos.findings import Findings, Plan
+from maestro.chaos.graphs import Graph
+from maestro.chaos.holds import Holds, StillHeld
+from maestro.chaos.people import People
 from maestro.chaos.rows import Leftovers
 from maestro.chaos.schedule import Injected
 from maestro.chaos.scratch import ScratchStack
@@ -66,25 +70,26 @@ def run_campaign(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
     """Run a campaign on a stack that is ready. Raises StackLost; ClientError where the API refuses a definition."""
     try:
         return _run(stack, plan, observe)
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, StillHeld) as error:
         raise StackLost(f"The stack did not come back: {error}") from error
 
 
 def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
     observe(Progress(phase="applying definitions"))
-    drawn = {graphs.workflow_name(number): graphs.draw_graph(plan.seed, number) for number in range(plan.runs)}
+    drawn = _draw(plan)
     with stack.client() as client, contextlib.closing(stack.broker()) as broker:
         for name, graph in drawn.items():
-            client.workflows.apply(graphs.as_definition(graph, name))
+            client.workflows.apply(definitions.as_definition(graph, name))
         began_at = time.time()
         injector = _Injector(stack, broker, plan)
-        with injector:
-            starts = _Starts(stack, client, plan, injector, observe)
-            starts.run()
-            injector.go_on(LAST_FAULTS_SECONDS)
-        stopped_at = time.time()
-        quiet_at = max((min(fault.until, stopped_at) for fault in injector.injected), default=began_at)
-        starts.wait_for_ends(stopped_at + RECOVERY_SECONDS)
+        with People(stack, plan.seed, drawn) as people:
+            with injector:
+                starts = _Starts(stack, client, plan, injector, people, observe)
+                starts.run()
+                injector.go_on(LAST_FAULTS_SECONDS)
+            stopped_at = time.time()
+            quiet_at = max((min(fault.until, stopped_at) for fault in injector.injected), default=began_at)
+            starts.wait_for_ends(stopped_at + RECOVERY_SECONDS)
         ended_at = time.time()
         leftovers = _read_leftovers(stack, broker)
     expected = {name: interpret(graph) for name, graph in drawn.items()}
@@ -94,11 +99,21 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
         expected=expected,
         acknowledged=starts.acknowledged,
         injected=tuple(injector.injected),
+        deeds=people.done(injector.holds),
         leftovers=leftovers,
         began_at=began_at,
         quiet_at=quiet_at,
         seconds=ended_at - began_at,
     )
+
+
+def _draw(plan: Plan) -> dict[str, Graph]:
+    """Draw the graphs of all workflows; those that tasks of others run come before these."""
+    drawn: dict[str, Graph] = {}
+    for number in range(plan.runs):
+        graph, name = graphs.draw_graph(plan.seed, number), graphs.workflow_name(number)
+        drawn |= graphs.children_of(graph, name) | {name: graph}
+    return drawn
 
 
 class _Injector:
@@ -107,7 +122,7 @@ class _Injector:
     def __init__(self, stack: ScratchStack, broker: redis.Redis, plan: Plan) -> None:
         self.injected: list[Injected] = []
         self._plan = plan
-        self._ground = Ground(stack=stack, broker=broker, pauses=Pauses())
+        self._ground = Ground(stack=stack, broker=broker, pauses=Pauses(), holds=Holds(stack))
         self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faults")
 
@@ -121,8 +136,14 @@ class _Injector:
         self._threads.shutdown()
         # A pause that began in between.
         self._ground.pauses.resume_all()
+        self._ground.holds.release_all()
         # A campaign whose faults ended by an error has shown nothing.
         self._done.result()
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What an operator had paused."""
+        return tuple(self._ground.holds.done)
 
     def go_on(self, seconds: float) -> None:
         """Let faults happen for a while longer."""
@@ -141,14 +162,23 @@ class _Injector:
 class _Starts:
     """Starts the runs of a campaign and watches them end."""
 
-    def __init__(self, stack: ScratchStack, client: Client, plan: Plan, injector: _Injector, observe: Observe) -> None:
+    def __init__(
+        self,
+        stack: ScratchStack,
+        client: Client,
+        plan: Plan,
+        injector: _Injector,
+        people: People,
+        observe: Observe,
+    ) -> None:
         self.acknowledged: dict[str, str] = {}
         self._stack = stack
         self._client = client
         self._plan = plan
         self._injector = injector
+        self._people = people
         self._observe = observe
-        self._known = self._ended = 0
+        self._known = self._ended = self._open = 0
         self._progressed_at = time.monotonic()
 
     def run(self) -> None:
@@ -160,28 +190,31 @@ class _Starts:
             while self._known - self._ended >= MOST_OPEN and not self._is_stalled:
                 time.sleep(POLL_SECONDS)
                 self._look("running")
-            self._start(graphs.workflow_name(number))
+            self._start(number)
             if self._is_stalled:
                 return
 
     def wait_for_ends(self, deadline: float) -> None:
         """Wait until every run has ended, or the time is over."""
         self._look("waiting for the last runs")
-        while self._ended < self._known and time.time() < deadline:
+        while self._open and time.time() < deadline:
             time.sleep(POLL_SECONDS)
             self._look("waiting for the last runs")
 
-    def _start(self, name: str) -> None:
-        """Start a run; again while the API cannot. What it started without being able to say so is judged too."""
+    def _start(self, number: int) -> None:
+        """Start a run; again under the same key while the API cannot, or cannot say so."""
+        name = graphs.workflow_name(number)
         inputs = {"effects": str(self._stack.effects_file)}
         while not self._is_stalled:
             try:
-                self.acknowledged[self._client.workflows.start_run(name, inputs=inputs).run.id] = name
+                run = self._client.workflows.start_run(name, inputs=inputs, idempotency_key=name).run
             except ClientError:
                 time.sleep(RETRY_SECONDS)
                 self._look("running")
             else:
+                self.acknowledged[run.id] = name
                 self._known += 1
+                self._people.care_for(run.id, name, number)
                 return
 
     @property
@@ -191,7 +224,7 @@ class _Starts:
     def _look(self, phase: str) -> None:
         before = (self._known, self._ended)
         with contextlib.suppress(psycopg.OperationalError):
-            self._known, self._ended = evidence.count_runs(self._stack.database_url)
+            self._known, self._ended, self._open = evidence.count_runs(self._stack.database_url)
         if before != (self._known, self._ended):
             self._progressed_at = time.monotonic()
         injected = self._injector.injected
@@ -228,6 +261,7 @@ def _judge(
     expected: Mapping[str, ExpectedRun],
     acknowledged: Mapping[str, str],
     injected: tuple[Injected, ...],
+    deeds: Deeds,
     leftovers: Leftovers,
     began_at: float,
     quiet_at: float,
@@ -244,6 +278,8 @@ def _judge(
         repeated_lines=evidence.read_repeated_lines(stack.database_url),
         crashes=[fault.at for fault in injected if fault.forgets_commits],
         leftovers=leftovers,
+        deeds=deeds,
+        signals=evidence.read_signals(stack.database_url),
     )
     broken = dict.fromkeys(found.run_id for found in verdict.breaks if found.run_id)
     return Findings(
@@ -252,6 +288,7 @@ def _judge(
         expected=expected,
         effects=done,
         faults=injected,
+        deeds=deeds,
         leftovers=leftovers,
         verdict=verdict,
         lines={run_id: evidence.read_lines(stack.database_url, run_id) for run_id in broken},

@@ -8,15 +8,16 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
-from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RepeatedLine, RunRow, TaskRow
+from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RepeatedLine, RunRow, SignalRow, TaskRow
 
 CONNECT_SECONDS = 5
 # Lists of the broker that are no queues of tasks: answers to remote control, and Celery's own bookkeeping.
 _NO_QUEUES = ("_kombu", "unacked")
 
 _RUNS = """
-SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.finished_at
-FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id
+SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.finished_at,
+       coalesce(p.run_id::text, '') AS parent_id, coalesce(p.task_key, '') AS parent_task
+FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN task_executions p ON p.id = r.parent_task_id
 ORDER BY r.created_at, r.id
 """
 _TASKS = """
@@ -36,7 +37,16 @@ _REPEATED_LINES = """
 SELECT run_id::text, task_key, attempt, message, count(*) AS times
 FROM task_log_lines GROUP BY 1, 2, 3, 4 HAVING count(*) > 1 ORDER BY 1, 2, 3, 4
 """
-_COUNTS = "SELECT count(*), count(finished_at) FROM workflow_runs"
+_SIGNALS = """
+SELECT s.run_id::text, s.name, coalesce(t.task_key, '') AS taken_by
+FROM run_signals s LEFT JOIN task_executions t ON t.id = s.task_execution_id ORDER BY s.id
+"""
+_COUNTS = """
+SELECT count(*) FILTER (WHERE parent_task_id IS NULL),
+       count(finished_at) FILTER (WHERE parent_task_id IS NULL),
+       count(*) FILTER (WHERE finished_at IS NULL)
+FROM workflow_runs
+"""
 
 
 def read_runs(database_url: str) -> tuple[RunRow, ...]:
@@ -67,12 +77,20 @@ def read_repeated_lines(database_url: str) -> tuple[RepeatedLine, ...]:
         return tuple(RepeatedLine(**row) for row in _rows(connection, _REPEATED_LINES))
 
 
-def count_runs(database_url: str) -> tuple[int, int]:
-    """Return how many runs there are, and how many have ended. Raises psycopg.OperationalError."""
+def read_signals(database_url: str) -> tuple[SignalRow, ...]:
+    """Read what was sent to runs. Raises psycopg.OperationalError."""
+    with _connect(database_url) as connection:
+        return tuple(SignalRow(**row) for row in _rows(connection, _SIGNALS))
+
+
+def count_runs(database_url: str) -> tuple[int, int, int]:
+    """Return how many runs somebody has started, how many of them have ended, and how many are open with those that
+    tasks have started. Raises psycopg.OperationalError.
+    """
     with _connect(database_url) as connection:
         row = connection.execute(_COUNTS).fetchone()
     assert row is not None
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 def read_leftovers(database_url: str, broker: redis.Redis) -> Leftovers:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from maestro.chaos.graphs import VALUES, Condition, Graph, Task
+from maestro.chaos.graphs import UNANSWERED_SECONDS, VALUES, Condition, Graph, Kind, Task, leaves
 from workflows.definition.joins import Decision, End, decide_join
 from workflows.definition.sections import Section, next_section
+from workflows.definition.values import JsonValue
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -26,18 +27,54 @@ class ExpectedTask:
     reason: str = ""
     """Why it is skipped."""
     value: int | None = None
-    """What its output says; None without an output."""
+    """What its output says; None without an output that says one."""
     fewest_failures: int = 0
     """How often it is told at least that its code failed."""
     most_failures: int = 0
     """How often at most: an attempt that is lost after its failure tells of none."""
     after: tuple[str, ...] = ()
     """Tasks whose work is done before it begins."""
+    kind: Kind = Kind.PYTHON
+    """What it is made of."""
+    child: ExpectedRun | None = None
+    """How each run must end that it starts."""
+    waits_seconds: float = 0.0
+    """How long it waits at least, from its beginning to its end."""
+    is_answered: bool = False
+    """Whether somebody ends its wait."""
+    section: Section = Section.TASKS
+    """Whether it is a hook, and of what."""
 
     @property
     def runs(self) -> bool:
-        """Whether its code runs."""
+        """Whether it begins."""
         return self.status != SKIPPED
+
+    @property
+    def works(self) -> bool:
+        """Whether code of it runs, and notes that."""
+        return self.runs and self.kind.is_code
+
+    @property
+    def children(self) -> int:
+        """How many runs it starts."""
+        if self.kind is not Kind.WORKFLOW or not self.runs:
+            return 0
+        return self.fewest_failures if self.status == FAILED else 1
+
+    def output(self, attempt: int) -> JsonValue:
+        """Return what its output has at least, when it ends by an attempt."""
+        if self.child is not None:
+            return None if self.status != SUCCEEDED else dict(self.child.outputs or {})
+        if self.value is None:
+            return None
+        match self.kind:
+            case Kind.SIGNAL:
+                return {"value": self.value}
+            case Kind.APPROVAL:
+                return {"outcome": "approved", "form": {"value": self.value}}
+            case _:
+                return {"value": self.value, "attempt": attempt}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +87,8 @@ class ExpectedRun:
     """Task key → its end."""
     outputs: Mapping[str, int] | None
     """Its outputs; None when it failed."""
+    is_stopped: bool = False
+    """Whether a task ends it early: then others may be cancelled."""
 
 
 def interpret(graph: Graph) -> ExpectedRun:
@@ -57,13 +96,12 @@ def interpret(graph: Graph) -> ExpectedRun:
     tasks: dict[str, ExpectedTask] = {}
     present = {task.section for task in graph.values()}
     _run_section(graph, Section.TASKS, tasks)
-    has_failed = any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items())
-    status, outputs = (FAILED, None) if has_failed else (SUCCEEDED, _outputs(graph, tasks))
-    section = next_section(Section.TASKS, status, present)
+    run = _outcome(graph, tasks)
+    section = next_section(Section.TASKS, run.status, present)
     while section is not None:
         _run_section(graph, section, tasks)
-        section = next_section(section, status, present)
-    return ExpectedRun(status=status, tasks=tasks, outputs=outputs)
+        section = next_section(section, run.status, present)
+    return run
 
 
 def value_of(number: int, values: list[int]) -> int:
@@ -71,21 +109,30 @@ def value_of(number: int, values: list[int]) -> int:
     return (number + sum(values)) % VALUES
 
 
+def _outcome(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> ExpectedRun:
+    """Return how a run ends whose own tasks have ended; hooks may still join these."""
+    for key, task in tasks.items():
+        if task.kind is Kind.STOP and task.runs:
+            fails = graph[key].fails
+            outputs = None if fails else {"value": graph[key].number}
+            return ExpectedRun(status=FAILED if fails else SUCCEEDED, tasks=tasks, outputs=outputs, is_stopped=True)
+    if any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items()):
+        return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
+    values = {key: tasks[key].value for key in leaves(graph)}
+    outputs = {key: NO_VALUE if value is None else value for key, value in values.items()}
+    return ExpectedRun(status=SUCCEEDED, tasks=tasks, outputs=outputs)
+
+
 def _run_section(graph: Graph, section: Section, tasks: dict[str, ExpectedTask]) -> None:
     """Add how the tasks of a section end; its work begins when that of all sections before is done."""
-    before = tuple(key for key, task in tasks.items() if task.runs)
+    before = tuple(key for key, task in tasks.items() if task.works)
     for key, task in graph.items():
         if task.section is section:
             end = _end_of(task, tasks, graph)
             waits = task.reads_needs and end.runs
-            needed = tuple(need for need in task.needs if waits and tasks[need].runs)
-            tasks[key] = replace(end, after=(*before, *needed) if end.runs else ())
-
-
-def _outputs(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> dict[str, int]:
-    needed = {need for task in graph.values() for need in task.needs}
-    values = {key: task.value for key, task in tasks.items() if key not in needed}
-    return {key: NO_VALUE if value is None else value for key, value in values.items()}
+            needed = tuple(need for need in task.needs if waits and tasks[need].works)
+            after = (*before, *needed) if end.runs else ()
+            tasks[key] = replace(end, kind=task.kind, section=section, after=after)
 
 
 def _end_of(task: Task, ended: Mapping[str, ExpectedTask], graph: Graph) -> ExpectedTask:
@@ -96,10 +143,36 @@ def _end_of(task: Task, ended: Mapping[str, ExpectedTask], graph: Graph) -> Expe
     values = [need.value or 0 for need in needs]
     if task.condition is Condition.NEVER or (task.condition is Condition.EVEN and values[0] % 2 != 0):
         return ExpectedTask(status=SKIPPED, reason=CONDITION)
-    if task.fails:
-        return ExpectedTask(status=FAILED, fewest_failures=task.tries, most_failures=task.tries)
-    value = value_of(task.number, values if task.reads_needs else [])
-    return ExpectedTask(status=SUCCEEDED, value=value, most_failures=task.failures)
+    return _run(task, values if task.reads_needs else [])
+
+
+def _run(task: Task, values: list[int]) -> ExpectedTask:
+    match task.kind:
+        case Kind.SLEEP:
+            return ExpectedTask(status=SUCCEEDED, waits_seconds=task.seconds)
+        case Kind.STOP:
+            return ExpectedTask(status=SUCCEEDED)
+        case Kind.WORKFLOW:
+            assert task.child is not None
+            child = interpret(task.child)
+            if child.outputs is None:
+                return replace(_failed(task.tries), child=child)
+            return ExpectedTask(status=SUCCEEDED, value=sum(child.outputs.values()), child=child)
+        case Kind.SIGNAL | Kind.APPROVAL:
+            waits_seconds = 0.0 if task.is_answered else UNANSWERED_SECONDS
+            # A rejection is not tried again.
+            end = _failed(task.tries if task.kind is Kind.SIGNAL else 1)
+            if not task.fails:
+                end = ExpectedTask(status=SUCCEEDED, value=task.number)
+            return replace(end, waits_seconds=waits_seconds, is_answered=task.is_answered)
+        case _:
+            if task.fails or task.is_refused:
+                return _failed(task.tries)
+            return ExpectedTask(status=SUCCEEDED, value=value_of(task.number, values), most_failures=task.failures)
+
+
+def _failed(tries: int) -> ExpectedTask:
+    return ExpectedTask(status=FAILED, fewest_failures=tries, most_failures=tries)
 
 
 def _as_need(end: ExpectedTask, task: Task) -> End:

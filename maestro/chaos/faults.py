@@ -17,6 +17,7 @@ import psutil
 import redis
 
 from maestro.chaos import effects
+from maestro.chaos.holds import Holds
 from maestro.chaos.schedule import FaultKind, Injected, PlannedFault
 from maestro.chaos.scratch import ScratchStack
 
@@ -99,6 +100,8 @@ class Ground:
     """A client of its broker."""
     pauses: Pauses
     """Its processes that stand still."""
+    holds: Holds
+    """What an operator has paused."""
 
 
 def inject(ground: Ground, planned: PlannedFault, seed: int) -> Injected | None:
@@ -244,6 +247,14 @@ def _suspend(ground: Ground, name: str, processes: list[psutil.Process], seconds
     return Blow(detail=f"{name}, pid {processes[0].pid}, for {seconds:g} s", lasts_seconds=seconds)
 
 
+def _hold(ground: Ground, chance: random.Random) -> Blow | None:
+    held = ground.holds.hold(chance)
+    if held is None:
+        return None
+    name, seconds = held
+    return Blow(detail=f"{name}, for {seconds:g} s", lasts_seconds=seconds)
+
+
 def _each(name: str) -> Callable[[ScratchStack], list[list[psutil.Process]]]:
     return lambda stack: [[process] for process in stack.processes(name)]
 
@@ -279,4 +290,5 @@ _FAULTS: Mapping[FaultKind, Callable[[Ground, random.Random], Blow | None]] = {
     FaultKind.REORDER: _reorder,
     FaultKind.PAUSE: _pause,
     FaultKind.STALL_WORKER: _stall_worker,
+    FaultKind.HOLD: _hold,
 }

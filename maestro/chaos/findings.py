@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import ExpectedRun
 from maestro.chaos.invariants import Verdict
@@ -38,6 +39,8 @@ class Findings:
     """What tasks did."""
     faults: tuple[Injected, ...]
     """What was done to the stack."""
+    deeds: Deeds
+    """What people did to runs."""
     leftovers: Leftovers
     """What was left in the end."""
     verdict: Verdict

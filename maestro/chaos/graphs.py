@@ -1,5 +1,5 @@
-"""Random workflows: what runs in a campaign, as a pure function of its seed and the run's number. What must come of
-them: `expected`.
+"""Random workflows: what runs in a campaign, as a pure function of its seed and the run's number. In the
+language: `definitions`. What must come of them: `expected`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from workflows.definition.expressions import CLOSING, OPENING
 from workflows.definition.sections import HOOKS, Section
 from workflows.definition.spec import RunIf
-from workflows.definition.values import JsonValue
 
 FEWEST_TASKS = 2
 MOST_TASKS = 15
@@ -22,26 +20,19 @@ LONG_TASK_SECONDS = (1.0, 4.0)
 LONG_TASK_SHARE = 0.05
 VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
+# What each kind but Python is drawn with: most graphs have no more than one task of the kinds that wait.
+SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.015}
+STOP_SHARE = 0.04
+"""Of the graphs that somebody starts."""
+CONTRACT_SHARE = 0.1
 HOOKS_SHARE = 0.3
-RETRY_DELAY_SECONDS = 0.2
-FOR_EVER = 1_000_000
-FUNCTION = "maestro.chaos.tasks.work"
+ANSWERED_SHARE = 0.75
+DEEPEST_CHILD = 2
+MOST_TASKS_OF_CHILD = 5
+# How long a task waits that nobody answers.
+UNANSWERED_SECONDS = 1.0
 # Whether such a task starts depends on which need ends first, and so would what it could read of them.
 EARLY_RULES = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
-# One write to the end of a file never mixes with another's.
-_SCRIPT = f"""
-note() {{
-    event="$1 $MAESTRO_RUN_ID $MAESTRO_TASK_KEY $MAESTRO_ATTEMPT $$"
-    echo "$event $(date +%s.%N)" >> "$EFFECTS"
-}}
-note begun
-sleep "$SECONDS_TO_SLEEP"
-echo "shell task $MAESTRO_TASK_KEY"
-total="$NUMBER"; for value in $VALUES; do total=$((total + value)); done
-printf '{{"value": %d, "attempt": %d}}' "$((total % {VALUES}))" "$MAESTRO_ATTEMPT" > "$MAESTRO_OUTPUT"
-note ended
-exit "$STATUS"
-"""
 
 
 class Kind(StrEnum):
@@ -49,6 +40,27 @@ class Kind(StrEnum):
 
     PYTHON = "python"
     SHELL = "shell"
+    SLEEP = "sleep"
+    SIGNAL = "signal"
+    APPROVAL = "approval"
+    WORKFLOW = "workflow"
+    STOP = "stop"
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it runs code, which notes what it does."""
+        return self in (Kind.PYTHON, Kind.SHELL)
+
+
+class Contract(StrEnum):
+    """What a task's `output` asks."""
+
+    NONE = "none"
+    """Nothing: it has no `output`."""
+    FITS = "fits"
+    """What the task returns."""
+    REFUSES = "refuses"
+    """What the task never returns."""
 
 
 class Condition(StrEnum):
@@ -71,7 +83,7 @@ class Task:
     number: int
     """What it adds to the values of its needs."""
     seconds: float = 0.0
-    """How long it sleeps."""
+    """How long it sleeps, as code or as a wait."""
     needs: tuple[str, ...] = ()
     """Keys of the tasks it waits for."""
     rule: RunIf = RunIf.ALL_SUCCEEDED
@@ -79,7 +91,8 @@ class Task:
     condition: Condition = Condition.NONE
     """Its `if`."""
     fails: bool = False
-    """Whether its code fails at its end, every time."""
+    """Whether it fails every time: its code at its end, a signal that never comes, an approval that is rejected. A stop
+    ends its run as failed."""
     failures: int = 0
     """How often its code fails before it succeeds; fewer than `tries`."""
     tries: int = 1
@@ -88,11 +101,22 @@ class Task:
     """Its `continue_on_error`."""
     section: Section = Section.TASKS
     """Whether it is a hook, and of what."""
+    contract: Contract = Contract.NONE
+    """Its `output`."""
+    is_answered: bool = False
+    """Whether somebody sends its signal or decides its approval: else its time is over soon."""
+    child: Graph | None = None
+    """What it runs as another workflow."""
 
     @property
     def reads_needs(self) -> bool:
         """Whether its value depends on those of its needs."""
         return self.rule not in EARLY_RULES
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether what it returns never fits what its `output` asks."""
+        return self.contract is Contract.REFUSES
 
 
 Graph = Mapping[str, Task]
@@ -100,11 +124,30 @@ Graph = Mapping[str, Task]
 
 
 def draw_graph(seed: int, number: int) -> Graph:
-    """Draw the graph of one run of a campaign."""
+    """Draw the graph of one run of a campaign, and those of the runs below it."""
     chance = random.Random(f"{seed}/graph/{number}")
     needs = chance.choice((_irregular, _series_parallel))(chance)
-    tasks = {key: _draw_task(chance, tuple(needed)) for key, needed in needs.items()}
-    return tasks | _draw_hooks(chance)
+    graph = {key: _draw_task(chance, tuple(needed), depth=0) for key, needed in needs.items()}
+    if chance.random() < STOP_SHARE:
+        last = list(graph)[-1]
+        graph[last] = _as_stop(graph[last])
+    return graph | _draw_hooks(chance)
+
+
+def children_of(graph: Graph, name: str) -> dict[str, Graph]:
+    """Return the graphs that a workflow's tasks run, by the names of their workflows; first those that these run."""
+    found: dict[str, Graph] = {}
+    for key, task in graph.items():
+        if task.child is not None:
+            child_name = name_of_child(name, key)
+            found |= children_of(task.child, child_name) | {child_name: task.child}
+    return found
+
+
+def leaves(graph: Graph) -> list[str]:
+    """Return the tasks that no other one needs, without hooks: a run's outputs are of these."""
+    needed = {need for task in graph.values() for need in task.needs}
+    return [key for key, task in graph.items() if key not in needed and task.section is Section.TASKS]
 
 
 def workflow_name(number: int) -> str:
@@ -112,31 +155,9 @@ def workflow_name(number: int) -> str:
     return f"chaos-{number}"
 
 
-def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
-    """Write a graph in the definition language. Its runs take the path of the file that notes effects as an input."""
-    needed = {need for task in graph.values() for need in task.needs}
-    sections = {
-        section: {key: _task_definition(task) for key, task in graph.items() if task.section is section}
-        for section in Section
-    }
-    return {
-        "schema_version": 1,
-        "name": name,
-        "inputs": {"effects": {"type": "string"}},
-        **{section.value: tasks for section, tasks in sections.items() if tasks},
-        "outputs": {key: _value_of(key, otherwise="-1") for key in sections[Section.TASKS] if key not in needed},
-    }
-
-
-def _draw_hooks(chance: random.Random) -> dict[str, Task]:
-    """Give each section of hooks, now and then, a task and another that needs it."""
-    hooks: dict[str, Task] = {}
-    for section in HOOKS:
-        if chance.random() < HOOKS_SHARE:
-            first, second = f"{section}_1", f"{section}_2"
-            hooks[first] = replace(_draw_task(chance, ()), section=section)
-            hooks[second] = replace(_draw_task(chance, (first,)), section=section)
-    return hooks
+def name_of_child(name: str, key: str) -> str:
+    """Name the workflow that a task of another one runs."""
+    return f"{name}-{key}"
 
 
 def _irregular(chance: random.Random) -> dict[str, list[str]]:
@@ -175,16 +196,29 @@ def _in_order(needs: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return ordered
 
 
-def _draw_task(chance: random.Random, needs: tuple[str, ...]) -> Task:
+def _draw_small(chance: random.Random) -> dict[str, list[str]]:
+    """Let each task of a few need one before it, or none."""
+    keys = [f"t{number}" for number in range(chance.randint(1, MOST_TASKS_OF_CHILD))]
+    return {
+        key: chance.sample(keys[:position], min(position, chance.choice((0, 1, 1))))
+        for position, key in enumerate(keys)
+    }
+
+
+def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> Task:
     # Mostly the default: other rules everywhere would make most of a graph skip.
     rule = chance.choice([*RunIf, *[RunIf.ALL_SUCCEEDED] * 7]) if needs else RunIf.ALL_SUCCEEDED
     condition = Condition.NONE
     if chance.random() < 0.08:
         can_read = needs and rule is RunIf.ALL_SUCCEEDED
         condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
-    kind = Kind.SHELL if chance.random() < 0.2 else Kind.PYTHON
+    kind = _draw_kind(chance, depth)
     tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
     is_long = chance.random() < LONG_TASK_SHARE
+    fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
+    # Nobody can tell which run below another one waits for a signal.
+    can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and depth == 0 and not fails)
+    has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
     return Task(
         kind=kind,
         number=chance.randrange(VALUES),
@@ -192,51 +226,53 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...]) -> Task:
         needs=needs,
         rule=rule,
         condition=condition,
-        fails=chance.random() < 0.05,
+        fails=fails,
         failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON else 0,
         tries=tries,
         may_fail=chance.random() < 0.2,
+        contract=chance.choice((Contract.FITS, Contract.FITS, Contract.REFUSES)) if has_contract else Contract.NONE,
+        is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,
+        child=_draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None,
     )
 
 
-def _task_definition(task: Task) -> dict[str, JsonValue]:
-    values = [_value_of(need, otherwise="0") for need in task.needs] if task.reads_needs else []
-    if task.kind is Kind.PYTHON:
-        arguments = {"effects_file": "${{ inputs.effects }}", "number": task.number, "values": values}
-        options: dict[str, JsonValue] = {
-            "function": FUNCTION,
-            "args": {**arguments, "seconds": task.seconds, "failures": FOR_EVER if task.fails else task.failures},
-        }
-    else:
-        environment = {"EFFECTS": "${{ inputs.effects }}", "NUMBER": task.number, "VALUES": " ".join(values)}
-        options = {
-            "command": _SCRIPT,
-            "env": {**environment, "SECONDS_TO_SLEEP": task.seconds, "STATUS": 3 if task.fails else 0},
-        }
-    definition: dict[str, JsonValue] = {
-        "uses": task.kind.value,
-        "needs": list(task.needs),
-        "run_if": task.rule.value,
-        "with": options,
-    }
-    if task.may_fail:
-        definition["continue_on_error"] = True
-    if task.tries > 1:
-        definition["retry"] = {
-            "max_attempts": task.tries,
-            "delay": f"{RETRY_DELAY_SECONDS}s",
-            "backoff": 1,
-            "jitter": False,
-        }
-    match task.condition:
-        case Condition.NEVER:
-            definition["if"] = "${{ 1 > 2 }}"
-        case Condition.EVEN:
-            value = _value_of(task.needs[0], otherwise="0").removeprefix(OPENING).removesuffix(CLOSING)
-            definition["if"] = f"{OPENING} int({value.strip()}) % 2 == 0 {CLOSING}"
-    return definition
+def _draw_hooks(chance: random.Random) -> dict[str, Task]:
+    """Give each section of hooks, now and then, a task and another that needs it."""
+    hooks: dict[str, Task] = {}
+    for section in HOOKS:
+        if chance.random() < HOOKS_SHARE:
+            first, second = f"{section}_1", f"{section}_2"
+            hooks[first] = _as_hook(_draw_task(chance, (), depth=0), section)
+            hooks[second] = _as_hook(_draw_task(chance, (first,), depth=0), section)
+    return hooks
 
 
-def _value_of(key: str, *, otherwise: str) -> str:
-    """Return the expression of a task's value, and of another where it has none."""
-    return f"${{{{ tasks.{key}.status == 'succeeded' ? tasks.{key}.output.value : {otherwise} }}}}"
+def _as_hook(task: Task, section: Section) -> Task:
+    # A hook takes no signal before it is there, and nobody can tell when that is.
+    return replace(task, section=section, is_answered=task.is_answered and task.kind is not Kind.SIGNAL)
+
+
+def _draw_kind(chance: random.Random, depth: int) -> Kind:
+    left = chance.random()
+    # A run below another one is there to run one below it, now and then.
+    shares = SHARES if depth == 0 else SHARES | {"workflow": 0.1}
+    for name, share in shares.items():
+        if left < share:
+            return Kind(name) if name != "workflow" or depth < DEEPEST_CHILD else Kind.PYTHON
+        left -= share
+    return Kind.PYTHON
+
+
+def _draw_child(chance: random.Random, depth: int) -> Graph:
+    return {key: _draw_task(chance, tuple(needed), depth=depth) for key, needed in _draw_small(chance).items()}
+
+
+def _as_stop(task: Task) -> Task:
+    return Task(
+        kind=Kind.STOP,
+        number=task.number,
+        needs=task.needs,
+        rule=task.rule,
+        condition=task.condition,
+        fails=task.number % 2 == 0,
+    )

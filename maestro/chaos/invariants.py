@@ -6,47 +6,23 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from maestro.chaos import interference
+from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, Break, Case, broken, cases_of, tasks_of
+from maestro.chaos.deeds import Deeds
+from maestro.chaos.definitions import RETRY_DELAY_SECONDS
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, ExpectedRun, ExpectedTask
-from maestro.chaos.graphs import RETRY_DELAY_SECONDS
-from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, TaskRow
+from maestro.chaos.graphs import Kind
+from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
 
-ENDED_RUN = frozenset({"succeeded", "failed", "cancelled"})
-ENDED_TASK = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 FENCED = "fenced"
-PLANNED_CODES = frozenset({"planned_failure", "exit_status"})
+PLANNED_CODES = frozenset(
+    {"planned_failure", "exit_status", "output_refused", "signal_timeout", "rejected", "child_failed"}
+)
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
 DELAY_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Break:
-    """Something that is not as it must be."""
-
-    rule: str
-    """Which invariant: a stable snake_case name."""
-    message: str
-    """What is wrong."""
-    run_id: str = ""
-    """The run; empty when it is about the stack."""
-    task_key: str = ""
-    """The task; empty when it is about the run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One run, and all that is known of it."""
-
-    run: RunRow
-    """Its rows."""
-    expected: ExpectedRun
-    """How it must end."""
-    effects: tuple[Effect, ...]
-    """What its tasks did."""
-    crashes: tuple[float, ...]
-    """When the database may have lost claims."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +45,8 @@ def judge(
     repeated_lines: Sequence[RepeatedLine],
     crashes: Sequence[float],
     leftovers: Leftovers,
+    deeds: Deeds,
+    signals: Sequence[SignalRow],
 ) -> Verdict:
     """Judge a campaign.
 
@@ -76,18 +54,13 @@ def judge(
     API said it had started, with their workflows, and `crashes` the times, seconds since the epoch, at which the
     database may have lost claims.
     """
-    of_run: dict[str, list[Effect]] = {}
-    for effect in effects:
-        of_run.setdefault(effect.run_id, []).append(effect)
-    cases = [
-        Case(run=run, expected=expected[run.workflow], effects=tuple(of_run.get(run.id, ())), crashes=tuple(crashes))
-        for run in runs
-    ]
+    cases = cases_of(runs, expected, effects, crashes, deeds, signals)
     breaks = [
         *missing_runs(runs, acknowledged, wanted),
         *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
         *lines_repeated(repeated_lines, cases),
         *left_over(leftovers),
+        *(Break(rule="wrong_answer", message=refusal) for refusal in deeds.refusals),
     ]
     return Verdict(
         breaks=tuple(breaks),
@@ -100,6 +73,9 @@ def missing_runs(runs: Sequence[RunRow], acknowledged: Mapping[str, str], wanted
     if len(acknowledged) < wanted:
         yield Break(rule="not_started", message=f"only {len(acknowledged)} of {wanted} runs could be started")
     known = {run.id for run in runs}
+    started = sum(not run.parent_id for run in runs)
+    if started > wanted:
+        yield Break(rule="started_twice", message=f"{started} runs were started by {wanted} keys")
     for run_id, workflow in acknowledged.items():
         if run_id not in known:
             yield Break(rule="run_missing", run_id=run_id, message=f"started as {workflow}, and not in the database")
@@ -130,10 +106,10 @@ def lines_repeated(lines: Sequence[RepeatedLine], cases: Sequence[Case]) -> Iter
 def run_has_ended(case: Case) -> Iterator[Break]:
     """The run and every task of it have ended."""
     if case.run.status not in ENDED_RUN:
-        yield _break(case, "run_not_ended", f"the run is {case.run.status}")
+        yield broken(case, "run_not_ended", f"the run is {case.run.status}")
     for task in case.run.tasks:
         if task.status not in ENDED_TASK:
-            yield _break(case, "task_not_ended", f"it is {task.status} {task.reason}".strip(), task)
+            yield broken(case, "task_not_ended", f"it is {task.status} {task.reason}".strip(), task)
 
 
 def run_ended_as_expected(case: Case) -> Iterator[Break]:
@@ -141,41 +117,47 @@ def run_ended_as_expected(case: Case) -> Iterator[Break]:
     run, expected = case.run, case.expected
     if run.status not in ENDED_RUN:
         return
+    if run.status == CANCELLED and case.is_cut and not expected.is_stopped:
+        if run.outputs is not None:
+            yield broken(case, "wrong_outputs", f"outputs {run.outputs} of a run that is cancelled")
+        return
     if run.status != expected.status:
         message = f"the run {run.status}, expected {expected.status}: {run.error_message}"
-        yield _break(case, "wrong_status", message)
+        yield broken(case, "wrong_status", message)
     elif run.outputs != (None if expected.outputs is None else dict(expected.outputs)):
-        yield _break(case, "wrong_outputs", f"outputs {run.outputs}, expected {expected.outputs}")
+        yield broken(case, "wrong_outputs", f"outputs {run.outputs}, expected {expected.outputs}")
 
 
 def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
     """Every task ended with the status, the reason and the output that the graph has."""
     found = {task.task_key for task in case.run.tasks}
-    if found != set(case.expected.tasks):
-        yield _break(case, "wrong_tasks", f"tasks {sorted(found)}, expected {sorted(case.expected.tasks)}")
-    for task, expected in _tasks(case):
+    if not case.has_all_of(found):
+        yield broken(case, "wrong_tasks", f"tasks {sorted(found)}, expected {sorted(case.expected.tasks)}")
+    for task, expected in tasks_of(case):
         if task.status not in ENDED_TASK:
+            continue
+        if case.cancels(task):
             continue
         if (task.status, task.reason) != (expected.status, expected.reason):
             message = f"{_words(task.status, task.reason)}, expected {_words(expected.status, expected.reason)}"
-            yield _break(case, "wrong_status", f"{message}: {task.error_message}", task)
-        elif task.output != (None if expected.value is None else {"value": expected.value, "attempt": task.attempt}):
-            message = f"output {task.output}, expected value {expected.value} of attempt {task.attempt}"
-            yield _break(case, "wrong_output", message, task)
+            yield broken(case, "wrong_status", f"{message}: {task.error_message}", task)
+        elif not _is_as_expected(task, expected):
+            message = f"output {task.output}, expected {expected.output(task.attempt)}"
+            yield broken(case, "wrong_output", message, task)
         elif task.status == FAILED and task.error_code not in PLANNED_CODES:
-            yield _break(case, "wrong_cause", f"{task.error_code}: {task.error_message}", task)
+            yield broken(case, "wrong_cause", f"{task.error_code}: {task.error_message}", task)
 
 
 def effects_are_there(case: Case) -> Iterator[Break]:
     """What ended has done its work in its last attempt; what was skipped has done nothing."""
-    for task, expected in _tasks(case):
+    for task, expected in tasks_of(case):
         of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
-        if task.status not in ENDED_TASK:
+        if task.status not in ENDED_TASK or case.cancels(task):
             continue
-        if not expected.runs and of_task:
-            yield _break(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
-        if expected.runs and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
-            yield _break(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
+        if not expected.works and of_task:
+            yield broken(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
+        if expected.works and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
+            yield broken(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
 
 
 def effects_follow_their_needs(case: Case) -> Iterator[Break]:
@@ -184,12 +166,13 @@ def effects_follow_their_needs(case: Case) -> Iterator[Break]:
     for effect in case.effects:
         if effect.ended_at is not None:
             done[effect.task_key] = min(effect.ended_at, done.get(effect.task_key, math.inf))
+    cancelled = {task.task_key for task in case.run.tasks if case.cancels(task)}
     for effect in case.effects:
         expected = case.expected.tasks.get(effect.task_key)
         for need in expected.after if expected else ():
-            if done.get(need, math.inf) > effect.begun_at:
+            if need not in cancelled and done.get(need, math.inf) > effect.begun_at:
                 message = f"attempt {effect.attempt} of {effect.task_key} began before {need} was done"
-                yield _break(case, "begun_early", message)
+                yield broken(case, "begun_early", message)
 
 
 def effects_are_of_attempts(case: Case) -> Iterator[Break]:
@@ -198,11 +181,11 @@ def effects_are_of_attempts(case: Case) -> Iterator[Break]:
     for effect in case.effects:
         if not 1 <= effect.attempt <= last.get(effect.task_key, 0):
             message = f"attempt {effect.attempt} of {effect.task_key} ran, and its row says {last.get(effect.task_key)}"
-            yield _break(case, "attempt_uncounted", message)
+            yield broken(case, "attempt_uncounted", message)
     for first, second, is_allowed in _repeats(case):
         if not is_allowed:
             message = f"attempt {second.attempt} of {second.task_key} ran twice: {first.token} and {second.token}"
-            yield _break(case, "attempt_repeated", message)
+            yield broken(case, "attempt_repeated", message)
 
 
 def attempts_have_no_gap(case: Case) -> Iterator[Break]:
@@ -210,17 +193,24 @@ def attempts_have_no_gap(case: Case) -> Iterator[Break]:
     for task in case.run.tasks:
         numbers = [attempt.attempt for attempt in _counted(task)]
         if len(numbers) < len(task.history) and not case.crashes:
-            yield _break(case, "claim_forgotten", "the database lost a claim, and has not crashed", task)
-        if task.status in ENDED_TASK and numbers != list(range(1, task.attempt)):
-            yield _break(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
+            yield broken(case, "claim_forgotten", "the database lost a claim, and has not crashed", task)
+        before = list(range(1, task.attempt))
+        # It may be cancelled after an attempt and before the next one.
+        allowed = (before, [*before, task.attempt]) if case.cancels(task) and task.attempt else (before,)
+        if task.status in ENDED_TASK and numbers not in allowed:
+            yield broken(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
 
 
 def failures_are_counted(case: Case) -> Iterator[Break]:
     """A task that fails as planned is tried as often as its `retry` says, and what is lost is no failure of it."""
-    for task, expected in _tasks(case):
-        if task.status in ENDED_TASK and not expected.fewest_failures <= task.tries <= expected.most_failures:
-            message = f"{task.tries} failures counted, expected {expected.fewest_failures} to {expected.most_failures}"
-            yield _break(case, "wrong_failures", message, task)
+    for task, expected in tasks_of(case):
+        fewest, most = expected.fewest_failures, expected.most_failures
+        if case.cancels(task):
+            # An attempt that is made to stop fails by that.
+            fewest, most = 0, most + 1
+        if task.status in ENDED_TASK and not fewest <= task.tries <= most:
+            message = f"{task.tries} failures counted, expected {fewest} to {most}"
+            yield broken(case, "wrong_failures", message, task)
 
 
 def retries_wait(case: Case) -> Iterator[Break]:
@@ -228,18 +218,21 @@ def retries_wait(case: Case) -> Iterator[Break]:
     for task in case.run.tasks:
         attempts = _counted(task)
         failed = [attempt for attempt in attempts if attempt.status == FAILED]
-        if task.status in ENDED_TASK and task.tries != len(failed) + (task.status == FAILED):
-            yield _break(case, "failures_gap", f"{task.tries} tries after the failures {len(failed)}", task)
-        begun = [*(attempt.started_at for attempt in attempts[1:]), task.started_at]
+        ends = {0, 1} if case.cancels(task) else {int(task.status == FAILED)}
+        if task.status in ENDED_TASK and task.tries - len(failed) not in ends:
+            yield broken(case, "failures_gap", f"{task.tries} tries after the failures {len(failed)}", task)
+        begun = [attempt.started_at for attempt in attempts[1:]]
+        if not attempts or attempts[-1].attempt < task.attempt:
+            begun.append(task.started_at)
         for attempt, started_at in zip(attempts, begun, strict=False):
             if attempt.status != FAILED or started_at is None:
                 continue
             seconds = (started_at - attempt.finished_at).total_seconds()
             if seconds < RETRY_DELAY_SECONDS:
                 message = f"begun {seconds:g} s after attempt {attempt.attempt} had failed"
-                yield _break(case, "retried_early", message, task)
+                yield broken(case, "retried_early", message, task)
             if attempt.error_code not in PLANNED_CODES:
-                yield _break(case, "wrong_cause", f"{attempt.error_code}: {attempt.error_message}", task)
+                yield broken(case, "wrong_cause", f"{attempt.error_code}: {attempt.error_message}", task)
 
 
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
@@ -252,14 +245,8 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     attempts_have_no_gap,
     failures_are_counted,
     retries_wait,
+    *interference.INVARIANTS,
 )
-
-
-def _tasks(case: Case) -> Iterator[tuple[TaskRow, ExpectedTask]]:
-    for task in case.run.tasks:
-        expected = case.expected.tasks.get(task.task_key)
-        if expected is not None:
-            yield task, expected
 
 
 def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
@@ -282,5 +269,10 @@ def _words(status: str, reason: str) -> str:
     return f"{status} ({reason})" if reason else status
 
 
-def _break(case: Case, rule: str, message: str, task: TaskRow | None = None) -> Break:
-    return Break(rule=rule, message=message, run_id=case.run.id, task_key=task.task_key if task else "")
+def _is_as_expected(task: TaskRow, expected: ExpectedTask) -> bool:
+    wanted = expected.output(task.attempt)
+    if expected.kind is Kind.APPROVAL and isinstance(wanted, dict) and isinstance(task.output, dict):
+        # Beside it, who decided, and when.
+        is_decided = (task.output.get("by") is not None) == expected.is_answered
+        return is_decided and bool(task.output | wanted == task.output)
+    return bool(task.output == wanted)

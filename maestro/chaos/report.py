@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from maestro.chaos.cases import Break
 from maestro.chaos.findings import Findings
-from maestro.chaos.invariants import Break
+from maestro.chaos.graphs import Kind
 from maestro.chaos.rows import RunRow, TaskRow
 from maestro.chaos.schedule import FaultKind
 
@@ -21,10 +22,20 @@ def figures(findings: Findings) -> dict[str, int | float]:
     """Return the figures of a campaign by their names for people, in the order in which they are shown."""
     tasks = [task for run in findings.runs for task in run.tasks]
     attempts = [attempt for task in tasks for attempt in task.history]
+    kinds = Counter(
+        findings.expected[run.workflow].tasks[task.task_key].kind for run in findings.runs for task in run.tasks
+    )
     lost = [attempt for attempt in attempts if attempt.error_code in LOST_CODES]
     return {
         "runs": len(findings.runs),
+        "runs below others": sum(bool(run.parent_id) for run in findings.runs),
+        "runs cancelled": sum(run.status == "cancelled" and not run.parent_id for run in findings.runs),
+        "runs that stopped themselves": sum(run.reason == "stopped" for run in findings.runs),
         "tasks": len(tasks),
+        **{f"tasks of kind {kind}": kinds[kind] for kind in Kind},
+        "signals sent": findings.deeds.signals,
+        "signals sent again": findings.deeds.signals_again,
+        "approvals decided": findings.deeds.decisions,
         "attempts": sum(task.attempt for task in tasks),
         "attempts lost": len(lost),
         "attempts repeated after a crash": findings.verdict.repeats_after_crash,

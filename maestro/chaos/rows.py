@@ -55,6 +55,20 @@ class RunRow:
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
     tasks: tuple[TaskRow, ...] = ()
+    parent_id: str = ""
+    """The run whose task has started it; empty when a person has."""
+    parent_task: str = ""
+    """Key of that task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRow:
+    """A signal that was sent to a run."""
+
+    run_id: str
+    name: str
+    taken_by: str
+    """Key of the task that took it; empty when none has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

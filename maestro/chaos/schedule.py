@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     REORDER = "reorder"
     PAUSE = "pause"
     STALL_WORKER = "stall-worker"
+    HOLD = "hold"
 
 
 # Least seconds between two of a kind: a worker that is killed while it starts, again and again, shows nothing.
@@ -40,6 +41,7 @@ REST_SECONDS = {
     FaultKind.PAUSE: 3.0,
     # As long as it may last.
     FaultKind.STALL_WORKER: 27.0,
+    FaultKind.HOLD: 2.0,
 }
 
 

@@ -18,7 +18,7 @@ from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
 START_SECONDS = 150
 CAMPAIGN_SECONDS = 240
 # Quickly recovered from; all of them, and more runs: `maestro chaos --runs 200`.
-FAULTS = "kill-child,restart-database,duplicate,reorder"
+FAULTS = "kill-child,restart-database,duplicate,reorder,hold"
 
 
 class Campaign:

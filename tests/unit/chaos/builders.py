@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import replace
 
+from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import interpret
 from maestro.chaos.findings import Findings, Plan
@@ -19,6 +20,7 @@ GRAPH = {
     "never": Task(kind=Kind.PYTHON, number=4, condition=Condition.NEVER),
 }
 FAILING = {"a": replace(GRAPH["a"], fails=True)}
+NOBODY = Deeds()
 NOTHING_LEFT = Leftovers(waiting_messages={}, holding_workers=(), unacknowledged=0)
 
 
@@ -103,18 +105,31 @@ EFFECTS = (an_effect("a", 1, ended=None), an_effect("a", 2, "two"), an_effect("b
 
 
 def a_verdict(
-    run=None, *, graph=GRAPH, effects=EFFECTS, leftovers=NOTHING_LEFT, lines=(), crashes=(), wanted=1, runs=None
+    run=None,
+    *,
+    graph=GRAPH,
+    effects=EFFECTS,
+    leftovers=NOTHING_LEFT,
+    lines=(),
+    crashes=(),
+    wanted=1,
+    runs=None,
+    deeds=NOBODY,
+    signals=(),
+    children=None,
 ):
     """Judge a campaign of one run."""
     return judge(
         runs=[run or a_run()] if runs is None else runs,
         wanted=wanted,
-        expected={"chaos-0": interpret(graph)},
+        expected={"chaos-0": interpret(graph), **{name: interpret(each) for name, each in (children or {}).items()}},
         acknowledged={RUN_ID: "chaos-0"},
         effects=effects,
         repeated_lines=lines,
         crashes=[START.timestamp() + seconds for seconds in crashes],
         leftovers=leftovers,
+        deeds=deeds,
+        signals=signals,
     )
 
 
@@ -132,6 +147,7 @@ def made_findings(run=None, kinds=tuple(FaultKind), faults=()):
         expected={"chaos-0": interpret(GRAPH)},
         effects=EFFECTS,
         faults=tuple(faults),
+        deeds=NOBODY,
         leftovers=NOTHING_LEFT,
         verdict=a_verdict(run),
         lines={RUN_ID: (line,)},

@@ -1,13 +1,13 @@
 import pytest
 
 from executors.kinds.noop import NoopOptions
+from maestro.chaos.definitions import as_definition
 from maestro.chaos.graphs import (
     FEWEST_TASKS,
     MOST_TASKS,
     Condition,
     Kind,
     Task,
-    as_definition,
     draw_graph,
 )
 from workflows.definition.document import Document

@@ -29,7 +29,7 @@ def test_a_page_says_that_everything_held_or_names_each_break():
     held, broken = (report.as_markdown(made_findings(run)) for run in (None, with_task("b", output={"value": 6})))
 
     assert "Every invariant held." in held
-    assert f"- wrong_output: b of run {RUN_ID}: output {{'value': 6}}, expected value 5" in broken
+    assert f"- wrong_output: b of run {RUN_ID}: output {{'value': 6}}, expected {{'value': 5, 'attempt': 1}}" in broken
     assert "| breaks | 1 |" in broken
 
 

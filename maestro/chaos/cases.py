@@ -1,0 +1,150 @@
+"""A run with all that is known of it, and what may be wrong with it: what the invariants judge and say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from maestro.chaos.deeds import Deeds, Hold
+from maestro.chaos.effects import Effect
+from maestro.chaos.expected import ExpectedRun, ExpectedTask
+from maestro.chaos.graphs import Kind
+from maestro.chaos.rows import RunRow, SignalRow, TaskRow
+from workflows.definition.sections import Section
+
+CANCELLED = "cancelled"
+ENDED_RUN = frozenset({"succeeded", "failed", CANCELLED})
+ENDED_TASK = frozenset({"succeeded", "failed", "skipped", CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """Something that is not as it must be."""
+
+    rule: str
+    """Which invariant: a stable snake_case name."""
+    message: str
+    """What is wrong."""
+    run_id: str = ""
+    """The run; empty when it is about the stack."""
+    task_key: str = ""
+    """The task; empty when it is about the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One run, and all that is known of it."""
+
+    run: RunRow
+    """Its rows."""
+    expected: ExpectedRun
+    """How it must end."""
+    effects: tuple[Effect, ...]
+    """What its tasks did."""
+    crashes: tuple[float, ...]
+    """When the database may have lost claims."""
+    may_be_cancelled: bool = False
+    """Whether somebody asked to cancel it, or a run above it."""
+    is_stopped: bool = False
+    """Whether a task ends it early, or a run above it."""
+    cancelled_at: float | None = None
+    """When the API said that nothing of it begins any more."""
+    holds: tuple[Hold, ...] = ()
+    """When it was paused."""
+    signals: tuple[SignalRow, ...] = ()
+    """What was sent to it."""
+    children: tuple[RunRow, ...] = ()
+    """The runs that its tasks have started."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether tasks of it may be cancelled."""
+        return self.is_stopped or (self.may_be_cancelled and self.run.status == CANCELLED)
+
+    def cancels(self, task: TaskRow) -> bool:
+        """Tell whether a task is cancelled, and may be: all may in a run that is cut, but the one that has cut it."""
+        expected = self.expected.tasks.get(task.task_key)
+        if expected is None or task.status != CANCELLED:
+            return False
+        if expected.section is not Section.TASKS:
+            # What has stopped the tasks of a run does not stop its hooks, but a cancel from then on does.
+            return self.may_be_cancelled
+        return self.is_cut and not (self.expected.is_stopped and expected.kind is Kind.STOP)
+
+    def has_all_of(self, keys: Set[str]) -> bool:
+        """Tell whether these are the tasks that the run must have, among which are the hooks of its outcome."""
+        own, following, always = (
+            {key for key, task in self.expected.tasks.items() if task.section in sections}
+            for sections in ((Section.TASKS,), (Section.ON_FAILURE, Section.ON_SUCCESS), (Section.FINALLY,))
+        )
+        if not self.may_be_cancelled:
+            return keys == own | following | always
+        if self.run.status == CANCELLED:
+            return keys == own | always
+        # A cancel that comes while hooks run: those that would follow never come.
+        return keys in (own | following | always, own | following)
+
+
+def tasks_of(case: Case) -> Iterator[tuple[TaskRow, ExpectedTask]]:
+    """Yield the tasks of a run with how each must end."""
+    for task in case.run.tasks:
+        expected = case.expected.tasks.get(task.task_key)
+        if expected is not None:
+            yield task, expected
+
+
+def broken(case: Case, rule: str, message: str, task: TaskRow | None = None) -> Break:
+    """Say what is wrong with a run, or a task of it."""
+    return Break(rule=rule, message=message, run_id=case.run.id, task_key=task.task_key if task else "")
+
+
+def cases_of(
+    runs: Sequence[RunRow],
+    expected: Mapping[str, ExpectedRun],
+    effects: Sequence[Effect],
+    crashes: Sequence[float],
+    deeds: Deeds,
+    signals: Sequence[SignalRow],
+) -> list[Case]:
+    """Put together what belongs to each run."""
+    effects_of: dict[str, list[Effect]] = {}
+    for effect in effects:
+        effects_of.setdefault(effect.run_id, []).append(effect)
+    known = {run.id: run for run in runs}
+    cases = []
+    for run in runs:
+        above = list(_lineage(run, known))
+        cases.append(
+            Case(
+                run=run,
+                expected=expected[run.workflow],
+                effects=tuple(effects_of.get(run.id, ())),
+                crashes=tuple(crashes),
+                may_be_cancelled=any(each.id in deeds.cancel_asked for each in above),
+                is_stopped=any(expected[each.workflow].is_stopped for each in above),
+                cancelled_at=deeds.cancelled_at.get(run.id),
+                holds=tuple(hold for hold in deeds.holds if _covers(hold, above)),
+                signals=tuple(signal for signal in signals if signal.run_id == run.id),
+                children=tuple(each for each in runs if each.parent_id == run.id),
+            )
+        )
+    return cases
+
+
+def _lineage(run: RunRow, known: Mapping[str, RunRow]) -> Iterator[RunRow]:
+    """Yield a run, the run above it, and so on."""
+    above: RunRow | None = run
+    while above is not None:
+        yield above
+        above = known.get(above.parent_id)
+
+
+def _covers(hold: Hold, lineage: Sequence[RunRow]) -> bool:
+    """Tell whether a pause covers the first of a run and those above it."""
+    match hold.scope:
+        case "run":
+            return any(run.id == hold.name for run in lineage)
+        case "workflow":
+            return lineage[0].workflow == hold.name
+        case _:
+            return True

@@ -1,0 +1,137 @@
+"""Random graphs in the definition language. Pure."""
+
+from __future__ import annotations
+
+from maestro.chaos.graphs import (
+    UNANSWERED_SECONDS,
+    VALUES,
+    Condition,
+    Contract,
+    Graph,
+    Kind,
+    Task,
+    leaves,
+    name_of_child,
+)
+from workflows.definition.sections import Section
+from workflows.definition.values import JsonValue
+
+RETRY_DELAY_SECONDS = 0.2
+FOR_EVER = 1_000_000
+FUNCTION = "maestro.chaos.tasks.work"
+# One write to the end of a file never mixes with another's.
+_SCRIPT = f"""
+note() {{
+    event="$1 $MAESTRO_RUN_ID $MAESTRO_TASK_KEY $MAESTRO_ATTEMPT $$"
+    echo "$event $(date +%s.%N)" >> "$EFFECTS"
+}}
+note begun
+sleep "$SECONDS_TO_SLEEP"
+echo "shell task $MAESTRO_TASK_KEY"
+total="$NUMBER"; for value in $VALUES; do total=$((total + value)); done
+printf '{{"value": %d, "attempt": %d}}' "$((total % {VALUES}))" "$MAESTRO_ATTEMPT" > "$MAESTRO_OUTPUT"
+note ended
+exit "$STATUS"
+"""
+
+
+def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
+    """Write a graph in the definition language. Its runs take the path of the file that notes effects as an input."""
+    sections = {
+        section: {key: _task_definition(graph, key, name) for key, task in graph.items() if task.section is section}
+        for section in Section
+    }
+    return {
+        "schema_version": 1,
+        "name": name,
+        "inputs": {"effects": {"type": "string"}},
+        **{section.value: tasks for section, tasks in sections.items() if tasks},
+        "outputs": {key: f"${{{{ {_value_of(graph, key, otherwise='-1')} }}}}" for key in leaves(graph)},
+    }
+
+
+def _task_definition(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
+    task = graph[key]
+    definition: dict[str, JsonValue] = {
+        "uses": task.kind.value,
+        "needs": list(task.needs),
+        "run_if": task.rule.value,
+        "with": _options(graph, key, name),
+    }
+    if task.may_fail:
+        definition["continue_on_error"] = True
+    if task.tries > 1:
+        definition["retry"] = {
+            "max_attempts": task.tries,
+            "delay": f"{RETRY_DELAY_SECONDS}s",
+            "backoff": 1,
+            "jitter": False,
+        }
+    if task.contract is not Contract.NONE:
+        value: JsonValue = {"type": "string" if task.is_refused else "integer"}
+        definition["output"] = {"type": "object", "required": ["value"], "properties": {"value": value}}
+    match task.condition:
+        case Condition.NEVER:
+            definition["if"] = "${{ 1 > 2 }}"
+        case Condition.EVEN:
+            definition["if"] = f"${{{{ int({_value_of(graph, task.needs[0], otherwise='0')}) % 2 == 0 }}}}"
+    return definition
+
+
+def _options(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
+    task = graph[key]
+    match task.kind:
+        case Kind.PYTHON | Kind.SHELL:
+            return _code(graph, task)
+        case Kind.SLEEP:
+            return {"duration": f"{task.seconds}s"}
+        case Kind.SIGNAL:
+            value: JsonValue = {"type": "integer"}
+            options: dict[str, JsonValue] = {
+                "schema": {"type": "object", "required": ["value"], "properties": {"value": value}}
+            }
+            if not task.is_answered:
+                options["timeout"] = f"{UNANSWERED_SECONDS}s"
+                options |= {} if task.fails else {"default": {"value": task.number}}
+            return options
+        case Kind.APPROVAL:
+            form: JsonValue = {"value": {"type": "integer", "default": task.number}}
+            options = {"message": "May it go on?", "form": form}
+            if not task.is_answered:
+                options["deadline"] = f"{UNANSWERED_SECONDS}s"
+                options["on_deadline"] = "reject" if task.fails else "approve"
+            return options
+        case Kind.WORKFLOW:
+            return {"workflow": name_of_child(name, key), "inputs": {"effects": "${{ inputs.effects }}"}}
+        case Kind.STOP:
+            return {"status": "failed"} if task.fails else {"outputs": {"value": task.number}}
+
+
+def _code(graph: Graph, task: Task) -> dict[str, JsonValue]:
+    needs = task.needs if task.reads_needs else ()
+    values = [f"${{{{ {_value_of(graph, need, otherwise='0')} }}}}" for need in needs]
+    if task.kind is Kind.PYTHON:
+        arguments = {"effects_file": "${{ inputs.effects }}", "number": task.number, "values": values}
+        failures = FOR_EVER if task.fails else task.failures
+        return {"function": FUNCTION, "args": {**arguments, "seconds": task.seconds, "failures": failures}}
+    environment = {"EFFECTS": "${{ inputs.effects }}", "NUMBER": task.number, "VALUES": " ".join(values)}
+    return {
+        "command": _SCRIPT,
+        "env": {**environment, "SECONDS_TO_SLEEP": task.seconds, "STATUS": 3 if task.fails else 0},
+    }
+
+
+def _value_of(graph: Graph, key: str, *, otherwise: str) -> str:
+    """Return the expression of a task's value, and of another where it has none."""
+    task, output = graph[key], f"tasks.{key}.output"
+    match task.kind:
+        case Kind.SLEEP | Kind.STOP:
+            return otherwise
+        case Kind.APPROVAL:
+            value = f"{output}.form.value"
+        case Kind.WORKFLOW:
+            assert task.child is not None
+            value = " + ".join(f"{output}.{leaf}" for leaf in leaves(task.child))
+        case _:
+            value = f"{output}.value"
+    return f"tasks.{key}.status == 'succeeded' ? {value} : {otherwise}"
