@@ -7,6 +7,12 @@ from workflows.definition.spec import RunIf
 from workflows.runs.joins import RUN, decide_join
 from workflows.runs.statuses import Reason, RunStatus, TaskStatus
 
+# What tasks of kind `workflow` run: one that succeeds, and one that fails.
+CHILDREN = {
+    name: {"schema_version": 1, "name": name, "tasks": {"only": {"uses": "noop"} | options}}
+    for name, options in {"reference-child": {}, "reference-failing-child": {"with": {"fail": True}}}.items()
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedTask:
@@ -18,15 +24,22 @@ class ExpectedTask:
     may_fail: bool = False
     condition: bool = True
     seconds: float = 0
+    uses: str = "noop"
+    """`noop`, `signal` or `workflow`."""
+    refused: bool = False
+    """Whether its output never fits its contract."""
 
     def as_definition(self):
         """The same task in the definition language."""
         options = ({"fail": True} if self.fails else {}) | ({"duration": self.seconds} if self.seconds else {})
+        if self.uses == "workflow":
+            options = {"workflow": "reference-failing-child" if self.fails else "reference-child"}
         return (
-            {"uses": "noop", "needs": list(self.needs), "run_if": self.rule.value}
+            {"uses": self.uses, "needs": list(self.needs), "run_if": self.rule.value}
             | ({"with": options} if options else {})
             | ({} if self.condition else {"if": "${{ 1 > 2 }}"})
             | ({"continue_on_error": True} if self.may_fail else {})
+            | ({"output": {"type": "string"}} if self.refused else {})
         )
 
 
@@ -70,4 +83,4 @@ def _end(task: ExpectedTask, tasks: Mapping[str, ExpectedTask], ends: Ends) -> t
         return TaskStatus.SKIPPED, decision
     if not task.condition:
         return TaskStatus.SKIPPED, Reason.CONDITION
-    return (TaskStatus.FAILED if task.fails else TaskStatus.SUCCEEDED), ""
+    return (TaskStatus.FAILED if task.fails or task.refused else TaskStatus.SUCCEEDED), ""

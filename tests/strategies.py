@@ -1,5 +1,5 @@
-"""Random graphs of tasks: series-parallel, irregular, wide, deep and layered, with failures, conditions and every join
-rule.
+"""Random graphs of tasks: series-parallel, irregular, wide, deep and layered, with failures, conditions, every join
+rule, signals, child runs and output contracts.
 """
 
 import graphlib
@@ -18,20 +18,29 @@ def graphs(draw, slow_seconds):
     needs = draw(st.one_of(_series_parallel(), _irregular(), _wide(), _deep(), _layered()))
     slow = draw(st.one_of(st.none(), st.sampled_from(sorted(needs))))
     return {
-        key: ExpectedTask(
-            needs=tuple(needed),
-            seconds=slow_seconds if key == slow else 0,
-            rule=draw(_RULES) if needed else RunIf.ALL_SUCCEEDED,
-            fails=draw(_SELDOM),
-            may_fail=draw(_SELDOM),
-            condition=not draw(_SELDOM),
-        )
-        for key, needed in needs.items()
+        key: draw(_tasks(tuple(needed), seconds=slow_seconds if key == slow else 0)) for key, needed in needs.items()
     }
+
+
+@st.composite
+def _tasks(draw, needs, seconds):
+    uses = "noop" if seconds else draw(_KINDS)
+    return ExpectedTask(
+        needs=needs,
+        seconds=seconds,
+        rule=draw(_RULES) if needs else RunIf.ALL_SUCCEEDED,
+        # A signal that nobody sends would have to be timed out, and nobody looks at the time here.
+        fails=draw(_SELDOM) and uses != "signal",
+        may_fail=draw(_SELDOM),
+        condition=not draw(_SELDOM),
+        uses=uses,
+        refused=draw(_SELDOM) and draw(st.booleans()),
+    )
 
 
 # Mostly the default: other rules everywhere would make most of a graph skip.
 _RULES = st.one_of(st.just(RunIf.ALL_SUCCEEDED), st.just(RunIf.ALL_SUCCEEDED), st.sampled_from(RunIf))
+_KINDS = st.sampled_from([*["noop"] * 8, "signal", "workflow"])
 _SELDOM = st.integers(0, 9).map(lambda number: number == 9)
 
 

@@ -195,12 +195,14 @@ def test_random_graphs_end_as_on_the_platform(tasks):
             condition = None if task.condition else expression("1 > 2")
             needs = [made[need] for need in task.needs]
             made[key] = uses(
-                "noop",
+                task.uses,
+                {"workflow": "another"} if task.uses == "workflow" else {},
                 key=key,
                 after=needs,
                 run_if=task.rule,
                 if_=condition,
                 continue_on_error=task.may_fail,
+                output={"type": "string"} if task.refused else None,
             )
 
     outputs = {key: RuntimeError() if task.fails else None for key, task in tasks.items()}
