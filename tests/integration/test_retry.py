@@ -154,6 +154,17 @@ def test_task_that_waits_for_its_next_attempt_is_cancelled_at_once(actor, sent):
     assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
 
 
+def test_task_whose_next_attempt_was_due_is_cancelled_without_a_reason(actor, connection, sent):
+    run = start_run(actor, {"a": failing()})
+    execute(run)
+    make_due(run)
+    retry.wake_due(connection)
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    assert statuses(run.id) == {"a": "cancelled"}
+
+
 def test_paused_task_is_not_woken(actor, connection, sent):
     run = start_run(actor, {"a": failing()})
     execute(run)

@@ -52,7 +52,7 @@ WITH locked AS (
 UPDATE task_executions t
 SET hold = 2,
     status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-    reason = CASE WHEN status = 'waiting' AND reason <> 'celery' THEN '' ELSE reason END,
+    reason = CASE WHEN status = 'running' OR reason = 'celery' THEN reason ELSE '' END,
     finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
     wake_at = NULL,
     expires_at = least(expires_at, clock_timestamp() + %(notice)s)
