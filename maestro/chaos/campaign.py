@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import psycopg
 import redis
 
-from maestro.chaos import definitions, effects, evidence, faults, graphs, invariants, schedule
-from maestro.chaos.deeds import Deeds, Hold
+from maestro.chaos import definitions, effects, evidence, graphs, invariants
+from maestro.chaos.deeds import Deeds
 from maestro.chaos.expected import ExpectedRun, interpret
-from maestro.chaos.faults import Ground, Pauses
 from maestro.chaos.findings import Findings, Plan
 from maestro.chaos.graphs import Graph
-from maestro.chaos.holds import Holds, StillHeld
+from maestro.chaos.holds import StillHeld
+from maestro.chaos.injector import Injector
 from maestro.chaos.people import People
 from maestro.chaos.rows import Leftovers
 from maestro.chaos.schedule import Injected
@@ -32,6 +31,8 @@ MOST_OPEN = 12
 LONGEST_PAUSE_BETWEEN_STARTS = 0.4
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 0.3
+KEY_SECONDS = 3.0
+"""After so long a start is asked for under another key: one whose call a restart cut off is busy for two minutes."""
 LAST_FAULTS_SECONDS = 3.0
 """For so long after the last start faults go on."""
 RECOVERY_SECONDS = 120.0
@@ -81,7 +82,7 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
         for name, graph in drawn.items():
             client.workflows.apply(definitions.as_definition(graph, name))
         began_at = time.time()
-        injector = _Injector(stack, broker, plan)
+        injector = Injector(stack, broker, plan)
         with People(stack, plan.seed, drawn) as people:
             with injector:
                 starts = _Starts(stack, client, plan, injector, people, observe)
@@ -100,6 +101,7 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
         acknowledged=starts.acknowledged,
         injected=tuple(injector.injected),
         deeds=people.done(injector.holds),
+        keys=starts.keys,
         leftovers=leftovers,
         began_at=began_at,
         quiet_at=quiet_at,
@@ -116,49 +118,6 @@ def _draw(plan: Plan) -> dict[str, Graph]:
     return drawn
 
 
-class _Injector:
-    """Does what the schedule says, in a thread of its own."""
-
-    def __init__(self, stack: ScratchStack, broker: redis.Redis, plan: Plan) -> None:
-        self.injected: list[Injected] = []
-        self._plan = plan
-        self._ground = Ground(stack=stack, broker=broker, pauses=Pauses(), holds=Holds(stack))
-        self._stopped = threading.Event()
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faults")
-
-    def __enter__(self) -> _Injector:
-        self._done = self._threads.submit(self._run)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._ground.pauses.resume_all()
-        self._threads.shutdown()
-        # A pause that began in between.
-        self._ground.pauses.resume_all()
-        self._ground.holds.release_all()
-        # A campaign whose faults ended by an error has shown nothing.
-        self._done.result()
-
-    @property
-    def holds(self) -> tuple[Hold, ...]:
-        """What an operator had paused."""
-        return tuple(self._ground.holds.done)
-
-    def go_on(self, seconds: float) -> None:
-        """Let faults happen for a while longer."""
-        wait([self._done], seconds)
-
-    def _run(self) -> None:
-        began_at = time.monotonic()
-        for planned in schedule.draw_faults(self._plan.seed, self._plan.kinds):
-            if self._stopped.wait(max(0.0, began_at + planned.after_seconds - time.monotonic())):
-                return
-            injected = faults.inject(self._ground, planned, self._plan.seed)
-            if injected is not None:
-                self.injected.append(injected)
-
-
 class _Starts:
     """Starts the runs of a campaign and watches them end."""
 
@@ -167,11 +126,12 @@ class _Starts:
         stack: ScratchStack,
         client: Client,
         plan: Plan,
-        injector: _Injector,
+        injector: Injector,
         people: People,
         observe: Observe,
     ) -> None:
         self.acknowledged: dict[str, str] = {}
+        self.keys = 0
         self._stack = stack
         self._client = client
         self._plan = plan
@@ -202,12 +162,16 @@ class _Starts:
             self._look("waiting for the last runs")
 
     def _start(self, number: int) -> None:
-        """Start a run; again under the same key while the API cannot, or cannot say so."""
+        """Start a run; again under the same key while the API cannot, or cannot say so, and then under another one."""
         name = graphs.workflow_name(number)
         inputs = {"effects": str(self._stack.effects_file)}
+        key, keyed_at = "", -math.inf
         while not self._is_stalled:
+            if time.monotonic() - keyed_at > KEY_SECONDS:
+                self.keys += 1
+                key, keyed_at = f"chaos-{self.keys}", time.monotonic()
             try:
-                run = self._client.workflows.start_run(name, inputs=inputs, idempotency_key=name).run
+                run = self._client.workflows.start_run(name, inputs=inputs, idempotency_key=key).run
             except ClientError:
                 time.sleep(RETRY_SECONDS)
                 self._look("running")
@@ -262,6 +226,7 @@ def _judge(
     acknowledged: Mapping[str, str],
     injected: tuple[Injected, ...],
     deeds: Deeds,
+    keys: int,
     leftovers: Leftovers,
     began_at: float,
     quiet_at: float,
@@ -272,6 +237,7 @@ def _judge(
     verdict = invariants.judge(
         runs=runs,
         wanted=plan.runs,
+        keys=keys,
         expected=expected,
         acknowledged=acknowledged,
         effects=done,

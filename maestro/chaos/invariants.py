@@ -39,6 +39,7 @@ def judge(
     *,
     runs: Sequence[RunRow],
     wanted: int,
+    keys: int,
     expected: Mapping[str, ExpectedRun],
     acknowledged: Mapping[str, str],
     effects: Sequence[Effect],
@@ -50,13 +51,13 @@ def judge(
 ) -> Verdict:
     """Judge a campaign.
 
-    `wanted` is how many runs were to be started, `expected` is by workflow name, `acknowledged` are the runs that the
-    API said it had started, with their workflows, and `crashes` the times, seconds since the epoch, at which the
-    database may have lost claims.
+    `wanted` is how many runs were to be started, `keys` under how many keys that was asked for, `expected` is by
+    workflow name, `acknowledged` are the runs that the API said it had started, with their workflows, and `crashes` the
+    times, seconds since the epoch, at which the database may have lost claims.
     """
     cases = cases_of(runs, expected, effects, crashes, deeds, signals)
     breaks = [
-        *missing_runs(runs, acknowledged, wanted),
+        *missing_runs(runs, acknowledged, wanted, keys),
         *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
         *lines_repeated(repeated_lines, cases),
         *left_over(leftovers),
@@ -68,14 +69,16 @@ def judge(
     )
 
 
-def missing_runs(runs: Sequence[RunRow], acknowledged: Mapping[str, str], wanted: int) -> Iterator[Break]:
-    """As many runs as were wanted could be started, and what the API said it had started is there."""
+def missing_runs(runs: Sequence[RunRow], acknowledged: Mapping[str, str], wanted: int, keys: int) -> Iterator[Break]:
+    """As many runs as were wanted could be started, no more than there were keys, and what the API said it had started
+    is there.
+    """
     if len(acknowledged) < wanted:
         yield Break(rule="not_started", message=f"only {len(acknowledged)} of {wanted} runs could be started")
     known = {run.id for run in runs}
     started = sum(not run.parent_id for run in runs)
-    if started > wanted:
-        yield Break(rule="started_twice", message=f"{started} runs were started by {wanted} keys")
+    if started > keys:
+        yield Break(rule="started_twice", message=f"{started} runs were started under {keys} keys")
     for run_id, workflow in acknowledged.items():
         if run_id not in known:
             yield Break(rule="run_missing", run_id=run_id, message=f"started as {workflow}, and not in the database")

@@ -122,6 +122,7 @@ def a_verdict(
     return judge(
         runs=[run or a_run()] if runs is None else runs,
         wanted=wanted,
+        keys=1,
         expected={"chaos-0": interpret(graph), **{name: interpret(each) for name, each in (children or {}).items()}},
         acknowledged={RUN_ID: "chaos-0"},
         effects=effects,
