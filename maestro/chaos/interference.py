@@ -15,6 +15,8 @@ PROVEN = frozenset({"stopped", "killed"})
 UNCONFIRMED = "unconfirmed"
 # A line may be written by the clock of the process, and the row by that of the database: both are this machine's.
 CLOCK_SECONDS = 0.05
+# What runs is told, made to stop, killed, or given up with its worker.
+CANCEL_SECONDS = 60.0
 
 
 def nothing_begins_after_its_cancel(case: Case) -> Iterator[Break]:
@@ -27,6 +29,16 @@ def nothing_begins_after_its_cancel(case: Case) -> Iterator[Break]:
         if at > case.cancelled_at + CLOCK_SECONDS and not is_allowed:
             message = f"an attempt began {at - case.cancelled_at:.3f} s after the run was cancelled"
             yield broken(case, "begun_after_cancel", message, task)
+
+
+def what_ran_at_its_cancel_ends_soon(case: Case) -> Iterator[Break]:
+    """No task of a run goes on for long after the API has said that the run is cancelled, but for its last hooks."""
+    if case.cancelled_at is None:
+        return
+    for task, expected in tasks_of(case):
+        seconds = task.finished_at.timestamp() - case.cancelled_at if task.finished_at else 0.0
+        if expected.section is Section.TASKS and seconds > CANCEL_SECONDS:
+            yield broken(case, "cancelled_late", f"it ended {seconds:.1f} s after the run was cancelled", task)
 
 
 def what_is_cancelled_is_as_its_reason_says(case: Case) -> Iterator[Break]:
@@ -96,6 +108,7 @@ def children_are_started_once(case: Case) -> Iterator[Break]:
 
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     nothing_begins_after_its_cancel,
+    what_ran_at_its_cancel_ends_soon,
     what_is_cancelled_is_as_its_reason_says,
     nothing_begins_while_held,
     waits_are_as_long_as_they_must_be,

@@ -169,11 +169,11 @@ def effects_follow_their_needs(case: Case) -> Iterator[Break]:
     for effect in case.effects:
         if effect.ended_at is not None:
             done[effect.task_key] = min(effect.ended_at, done.get(effect.task_key, math.inf))
-    cancelled = {task.task_key for task in case.run.tasks if case.cancels(task)}
+    awaited = {task.task_key for task in case.run.tasks if not case.cancels(task)}
     for effect in case.effects:
         expected = case.expected.tasks.get(effect.task_key)
         for need in expected.after if expected else ():
-            if need not in cancelled and done.get(need, math.inf) > effect.begun_at:
+            if need in awaited and done.get(need, math.inf) > effect.begun_at:
                 message = f"attempt {effect.attempt} of {effect.task_key} began before {need} was done"
                 yield broken(case, "begun_early", message)
 

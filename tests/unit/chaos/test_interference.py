@@ -18,6 +18,7 @@ from tests.unit.chaos.builders import (
     at,
     with_task,
 )
+from workflows.definition.sections import Section
 
 CANCELLED = Deeds(cancel_asked=frozenset({RUN_ID}), cancelled_at={RUN_ID: START.timestamp() + 1.6})
 STOP = Task(kind=Kind.STOP, number=3)
@@ -35,6 +36,39 @@ def a_cancelled_run(**changes):
 
 def test_a_run_that_is_cancelled_as_somebody_asked_breaks_nothing():
     assert rules(a_verdict(a_cancelled_run(), deeds=CANCELLED)) == []
+
+
+def hook(section, **more):
+    return Task(kind=Kind.PYTHON, number=1, section=Section(section), **more)
+
+
+def test_a_cancelled_run_has_its_last_hooks_and_no_others():
+    graph = {**GRAPH, "cheer": hook("on_success"), "clean": hook("finally")}
+    clean = a_task("clean", output={"value": 1, "attempt": 1}, started_at=at(2.1), finished_at=at(2.5))
+    cheer = replace(clean, task_key="cheer")
+    effects = (*EFFECTS, an_effect("clean", begun=2.1, ended=2.4))
+    run = a_cancelled_run()
+
+    def judged(*hooks):
+        ended = replace(run, tasks=(*run.tasks, *hooks))
+        return rules(a_verdict(ended, graph=graph, deeds=CANCELLED, effects=effects if hooks else EFFECTS))
+
+    assert judged(clean) == []
+    assert ("wrong_tasks", "") in judged()
+    assert ("wrong_tasks", "") in judged(cheer, clean)
+
+
+def test_a_cancel_while_hooks_run_ends_these_and_what_would_follow_never_comes():
+    graph = {**GRAPH, "cheer": hook("on_success"), "clean": hook("finally")}
+    run = a_run()
+    cheer = a_task("cheer", status="cancelled", reason="stopped", started_at=at(1.5))
+    run = replace(run, tasks=(*run.tasks, cheer))
+
+    assert rules(a_verdict(run, graph=graph, deeds=CANCELLED)) == []
+    assert ("wrong_status", "cheer") in rules(a_verdict(run, graph=graph))
+    assert ("wrong_tasks", "") in rules(a_verdict(run, graph=graph))
+    late = replace(run, tasks=(*run.tasks[:-1], replace(cheer, started_at=at(1.7))))
+    assert rules(a_verdict(late, graph=graph, deeds=CANCELLED)) == [("begun_after_cancel", "cheer")]
 
 
 def test_a_task_may_be_cancelled_while_it_waits_for_its_next_try_and_after_it_was_made_to_fail():
@@ -66,6 +100,7 @@ def test_a_run_that_nobody_asked_to_cancel_is_found():
     ("changes", "found"),
     [
         ({"started_at": at(1.7)}, [("begun_after_cancel", "b")]),
+        ({"finished_at": at(62)}, [("cancelled_late", "b")]),
         ({"reason": "paused"}, [("wrong_reason", "b")]),
         ({"finished_at": at(1.8)}, [("effect_of_stopped", "b")]),
         ({"finished_at": at(1.8), "reason": "killed"}, [("effect_of_stopped", "b")]),
