@@ -260,6 +260,9 @@ class TaskExecution(models.Model):
     total_limit = models.DurationField(null=True, help_text="How long all attempts together may take.")
     expires_at = models.DateTimeField(null=True, help_text="When the latest attempt is told to stop.")
     started_at = models.DateTimeField(null=True)
+    resumed_at = models.DateTimeField(
+        null=True, help_text="When a worker took the latest attempt again, after it had parked to ask again."
+    )
     first_started_at = models.DateTimeField(null=True, help_text="When the first attempt began.")
     finished_at = models.DateTimeField(null=True)
 

@@ -2,15 +2,18 @@
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from executors.models import TaskLogLine
+from executors.pools import lease
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import held_open, hold, row
+from tests.integration.schedules import SUCCEEDED, held_open, hold, row, task_of
 from tests.unit.executors.outgoing.server import http_answer, serving
-from workflows.dispatch import retry, time_limits
+from workflows.dispatch import claim, finish, leases, retry, time_limits
+from workflows.dispatch.messages import Holder
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -132,6 +135,31 @@ class TestSteps:
         retry.wake_due(connection)
 
         assert statuses(run.id) == {"a": "waiting (poll)"}
+
+    def test_attempt_that_asks_again_is_not_lost_because_it_began_before_its_worker_looked(
+        self, actor, connection, sent, worker_row
+    ):
+        with serving(Job("running")) as server:
+            run = start_run(actor, {"a": asking(server)})
+            execute(run)
+        renew = {"worker_id": worker_row, "concurrency": 1, "list_held": list}
+        lease.renew_lease(connection, **renew)
+        wake(connection, run)
+        claimed = claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+
+        assert leases.take_back_lost(connection) == 0
+        assert finish.finish(connection, claimed, SUCCEEDED) is not None
+
+    def test_attempt_that_asks_again_is_lost_with_its_worker(self, actor, connection, sent, worker_row):
+        with serving(Job("running")) as server:
+            run = start_run(actor, {"a": asking(server)})
+            execute(run)
+        wake(connection, run)
+        claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=worker_row), uuid4())
+        lease.renew_lease(connection, worker_id=worker_row, concurrency=1, list_held=list)
+
+        assert leases.take_back_lost(connection) == 1
+        assert statuses(run.id) == {"a": "queued (worker_lost)"}
 
 
 def test_tasks_that_ask_let_their_join_run_once_on_real_workers(actor, worker, beat):

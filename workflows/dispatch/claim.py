@@ -31,6 +31,7 @@ SET status = CASE j.decision WHEN 'run' THEN 'running' ELSE 'skipped' END,
     claim_message = %(message_id)s,
     worker = %(worker)s,
     started_at = CASE WHEN j.decision = 'run' AND c.reason <> 'poll' THEN clock_timestamp() ELSE c.started_at END,
+    resumed_at = CASE WHEN c.reason = 'poll' THEN clock_timestamp() END,
     first_started_at = CASE j.decision WHEN 'run' THEN coalesce(c.first_started_at, clock_timestamp()) END,
     expires_at = CASE WHEN c.reason = 'poll' THEN c.expires_at ELSE least(
         clock_timestamp() + c.attempt_limit, coalesce(c.first_started_at, clock_timestamp()) + c.total_limit

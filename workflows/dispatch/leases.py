@@ -28,16 +28,17 @@ MAX_PER_SWEEP = 200
 # given up, or has looked up what it holds after the claim and does not hold its message any more: its child died, or
 # could never write its end. What a worker ran that was told to stop goes back too, but that is nobody's failure. A
 # worker that was given up but lives, because it or its network stood still, may claim before it learns of it: that
-# claim is its own while a new incarnation lists the message.
+# claim is its own while a new incarnation lists the message. An attempt that asks again began long before its claim.
 _LOST_WITH_WORKER = """
     SELECT t.id, t.claim_token, coalesce(w.has_stopped, false) AS has_stopped
     FROM task_executions t LEFT JOIN executor_workers w ON w.id = t.claim_worker_id
+         CROSS JOIN LATERAL (SELECT greatest(t.started_at, t.resumed_at) AS claimed_at) c
     WHERE t.status = 'running' AND t.claim_worker_id IS NOT NULL
-      AND (w.id IS NULL OR t.started_at <= w.lost_at
-           OR (w.lost_at IS NOT NULL AND t.started_at < clock_timestamp() - %(relist)s AND NOT EXISTS (
+      AND (w.id IS NULL OR c.claimed_at <= w.lost_at
+           OR (w.lost_at IS NOT NULL AND c.claimed_at < clock_timestamp() - %(relist)s AND NOT EXISTS (
                SELECT FROM executor_workers o WHERE o.lost_at IS NULL AND t.claim_message = ANY (o.held)
            ))
-           OR (w.held_at > t.started_at AND NOT t.claim_message = ANY (w.held)))
+           OR (w.held_at > c.claimed_at AND NOT t.claim_message = ANY (w.held)))
     LIMIT %(limit)s
 """
 _LOST_WITH_PROCESS = """
