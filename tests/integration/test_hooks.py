@@ -9,7 +9,7 @@ from tests.integration.calls import execute
 from tests.integration.schedules import FAILED, SUCCEEDED, connect, do, follow, held_open, row, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import cancellation, finalise, finish, leases, lost_messages, recovery, time_limits
+from workflows.dispatch import cancellation, children, finalise, finish, leases, lost_messages, recovery, time_limits
 from workflows.dispatch.broker import QueueView
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.parking import services as signals
@@ -377,6 +377,35 @@ def test_cancel_from_above_has_the_childs_finally_run_to_its_end(actor, connecti
     work(connection, child, "clean")
 
     assert (seen(run)[0], seen(child)[0], statuses(child.id)["clean"]) == ("cancelled", "cancelled", "succeeded")
+
+
+def test_two_that_stop_a_child_at_once_leave_its_hooks_to_end(actor, connection, sent, monkeypatch):
+    """Both find it left alone while its own tasks are open; when the second comes to stop it, its hooks have begun."""
+    run = start_parent(actor)
+    execute(run, "a")
+    child = child_of(run)
+    cancellation._mark_stopped(connection, run.id, Reason.CANCELLING)
+    found = children.find_left_alone(connection, limit=10)
+    recovery.recover_children(connection)
+
+    monkeypatch.setattr(children, "find_left_alone", lambda *given, **more: [found.pop()] if found else [])
+    recovery.recover_children(connection)
+
+    assert statuses(child.id) == {"x": "cancelled", "clean": "queued"}
+    assert seen(child) == ("running", "hooks", "cancelled")
+
+
+def test_time_limit_of_the_task_above_leaves_the_hooks_of_its_child_to_end(actor, connection, sent):
+    run = start_parent(actor)
+    execute(run, "a")
+    child = child_of(run)
+    work(connection, child, "x")
+    TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO, expires_at=LONG_AGO)
+
+    time_limits.end_overdue(connection)
+
+    assert row(run, "a").error_code == "timed_out"
+    assert statuses(child.id) == {"x": "succeeded", "cheer": "queued"}
 
 
 def test_hook_may_run_another_workflow(actor, connection, sent):

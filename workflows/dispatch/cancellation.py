@@ -76,9 +76,17 @@ def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunSta
 
     Returns the status the run had; None when there is none. One that is over is left as it is.
     """
-    status = _stop_one(connection, run_id, reason)
+    status = _stop_one(connection, run_id, reason, spares_hooks=reason == Reason.TIMED_OUT)
     _stop_children(connection, run_id)
     return status
+
+
+def stop_left_alone(connection: sql.Connection, run_id: UUID) -> None:
+    """Do the same to a run whose end nobody waits for any more, unless it is at its hooks by now: those are left to
+    end.
+    """
+    _stop_one(connection, run_id, Reason.CANCELLING, spares_hooks=True)
+    _stop_children(connection, run_id)
 
 
 def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, stop: RunStop) -> Finished | None:
@@ -93,8 +101,8 @@ def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, 
     return finished
 
 
-def _stop_one(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
-    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason))
+def _stop_one(connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool) -> RunStatus | None:
+    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason, spares_hooks=spares_hooks))
     # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
     advance.end_run(connection, run_id)
     celery_calls.revoke(calls)
@@ -106,7 +114,7 @@ def _stop_children(connection: sql.Connection, run_id: UUID) -> None:
     for above in stopped:
         below = children.find_left_alone(connection, above, limit=1 + MAX_CHILDREN - len(stopped))
         for child_run_id in below:
-            _stop_one(connection, child_run_id, Reason.CANCELLING)
+            _stop_one(connection, child_run_id, Reason.CANCELLING, spares_hooks=True)
         stopped += below
 
 
@@ -132,7 +140,9 @@ def _mark_finished_and_stopped(
         return finished, _stop_tasks(cursor, given, claim.organization_id)
 
 
-def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> tuple[RunStatus | None, list[CallRef]]:
+def _mark_stopped(
+    connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool = False
+) -> tuple[RunStatus | None, list[CallRef]]:
     """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
     given = {"run_id": run_id, "reason": reason, "notice": NOTICE}
     with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
@@ -145,8 +155,8 @@ def _mark_stopped(connection: sql.Connection, run_id: UUID, reason: Reason) -> t
         if status is RunStatus.PENDING:
             cursor.execute(_CANCEL_PENDING, given)
             return status, []
-        if reason == Reason.TIMED_OUT and run["section"] != Section.TASKS:
-            # Its tasks ended in time, after somebody saw that they had not.
+        if spares_hooks and run["section"] != Section.TASKS:
+            # Its own tasks have ended, in time or stopped by another one, after somebody saw that they had not.
             return status, []
         cursor.execute(_HOLD_RUN, given)
         return status, _stop_tasks(cursor, given, run["organization_id"])

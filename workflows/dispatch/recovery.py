@@ -17,7 +17,6 @@ from workflows.dispatch import advance, cancellation, children, each
 from workflows.dispatch.broker import BrokerAway, look_at_queue
 from workflows.dispatch.publish import RunRef
 from workflows.runs import joins
-from workflows.runs.statuses import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +148,6 @@ def recover_children(connection: sql.Connection) -> int:
     left_alone = children.find_left_alone(connection, limit=MAX_PER_SWEEP)
     for run_id in left_alone:
         with each.run_of(run_id):
-            cancellation.stop_run(connection, run_id, Reason.CANCELLING)
+            cancellation.stop_left_alone(connection, run_id)
             logger.warning("Cancelled run %s: the task that started it does not wait for it any more", run_id)
     return len(left_alone)

@@ -175,7 +175,7 @@ def _end_waits(connection: sql.Connection) -> int:
             if settle.settle(connection, ref, _timed_out(row)):
                 ended.append((row["reason"], ref))
                 if row["reason"] == Reason.CHILD_RUN:
-                    cancellation.stop_run(connection, row["child_run_id"], Reason.CANCELLING)
+                    cancellation.stop_left_alone(connection, row["child_run_id"])
     celery_calls.revoke(ref for reason, ref in ended if reason == Reason.CELERY)
     return len(ended)
 
