@@ -13,7 +13,8 @@ from tests.integration.calls import execute
 from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, row, take, task_of
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import advance, execution, finalise, finish, holds, pausing, recovery, retry
+from workflows.dispatch import advance, execution, finalise, finish, holds, lost_messages, pausing, recovery, retry
+from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
 from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
 from workflows.models import Pause, TaskExecution, WorkflowRun
@@ -22,6 +23,7 @@ from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import TaskStatus
 
+LONG_AGO = "2020-01-01T00:00:00Z"
 ALL = PauseTarget()
 QUEUE = PauseTarget(queue="maestro")
 FAILING = {"uses": "noop", "with": {"fail": True}, "retry": {"delay": "60s", "jitter": False}}
@@ -321,6 +323,31 @@ def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
     pausing.settle_left_over(connection)
 
     assert held_of(run) == (1, [1])
+
+
+@pytest.mark.parametrize("target", [ALL, QUEUE], ids=["organization", "queue"])
+def test_what_became_ready_during_a_pause_is_held_though_whoever_made_it_so_died(
+    actor, connection, sent, monkeypatch, target
+):
+    """Hooks of a run that is long under way: a death between the commit that wrote them and the look at pauses."""
+    run = start_run(actor, {"a": ""}, **{"finally": {"clean": {"uses": "noop"}}})
+    claimed = take(connection, run, "a")
+    pause(actor, target)
+    WorkflowRun.objects.filter(id=run.id).update(created_at=LONG_AGO)
+    runs.cancel_run(actor=actor, run_id=run.id)
+    finish.finish(connection, claimed, Outcome(status=TaskStatus.CANCELLED))
+    monkeypatch.setattr(finalise.start, "send_first", lambda *_: None)
+    follow(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id, task_key="clean").update(queued_at=LONG_AGO)
+    monkeypatch.setattr(lost_messages, "look_at_queue", lambda *_: QueueView(is_empty=True, head_queued_at=None))
+
+    pausing.settle_left_over(connection)
+    lost_messages.resend_lost(connection)
+
+    assert take(connection, run, "clean") is None
+    sent.clear()
+    resume(actor, target)
+    assert sent == ["clean"]
 
 
 def test_stale_message_of_a_paused_task_is_dropped_and_nothing_is_lost(actor, connection, sent):

@@ -8,7 +8,7 @@ import logging
 from psycopg.rows import dict_row, tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, each, publish
+from workflows.dispatch import advance, each, holds, publish
 from workflows.dispatch.broker import BrokerAway, look_at_queue
 from workflows.dispatch.publish import Ready, RunRef
 
@@ -71,6 +71,9 @@ def _resend_of_queue(connection: sql.Connection, queue: str, priority: int) -> i
     for row in rows:
         with each.run_of(row["run_id"]):
             run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+            # Whoever made it ready may have died before the look at pauses that comes before its message.
+            if holds.is_started_paused(connection, run):
+                continue
             ready = Ready(
                 id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
             )
