@@ -28,6 +28,7 @@ from workflows.errors import (
 from workflows.models import ApprovalDecision, TaskExecution, WorkflowRun
 from workflows.parking import selectors, services
 from workflows.parking.approval import Outcome
+from workflows.rest.waiting_serializers import ApprovalOutput
 from workflows.runs import services as runs
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -398,6 +399,16 @@ def test_list_has_what_waits_in_the_organization(actor, sent):
     assert [(each.run_id, each.task_key) for each in selectors.list_approvals(actor=actor)] == [(run.id, "a")]
     decide(actor, run)
     assert not selectors.list_approvals(actor=actor).exists()
+
+
+def test_hook_that_waits_is_listed_with_its_form(actor, sent):
+    run = start_run(actor, {"a": ""}, **{"finally": {"ask": asking(form=FORM)}})
+    execute(run)
+    execute(run, "ask")
+
+    [waiting] = selectors.list_approvals(actor=actor)
+
+    assert ApprovalOutput().get_form(waiting) == FORM
 
 
 def test_run_goes_on_after_an_approval_on_real_workers(actor, worker, beat):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Any
 
 
 class Section(StrEnum):
@@ -29,3 +30,11 @@ def next_section(section: Section, outcome: str, present: Collection[Section]) -
         return None
     following = [_AFTER_TASKS.get(outcome), Section.FINALLY] if section is Section.TASKS else [Section.FINALLY]
     return next((hooks for hooks in following if hooks in present), None)
+
+
+def find_task(definition: Mapping[str, Any], task_key: str) -> Mapping[str, Any]:
+    """Return a task of a definition as it was written, whichever section it stands in."""
+    task: Mapping[str, Any] = next(
+        definition[section][task_key] for section in Section if task_key in definition.get(section, {})
+    )
+    return task

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from accounts.actor import Actor
 from accounts.selectors import Member
 from workflows.definition.awaited import form_of
+from workflows.definition.sections import find_task
 from workflows.models import ApprovalDecision, RunSignal, TaskExecution
 from workflows.parking import approval, selectors
 from workflows.rest.serializers import ReasonField, StrictInput
@@ -120,7 +121,7 @@ class ApprovalOutput(serializers.ModelSerializer[TaskExecution]):
 
     def get_form(self, task: TaskExecution) -> dict[str, Any]:
         """Return the form, as the definition has it."""
-        return form_of(task.run.workflow_version.definition["tasks"][task.task_key].get("with") or {})
+        return form_of(find_task(task.run.workflow_version.definition, task.task_key).get("with") or {})
 
     @extend_schema_field(ApproversOutput(allow_null=True))
     def get_approvers(self, task: TaskExecution) -> Any:
