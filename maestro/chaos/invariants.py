@@ -134,7 +134,7 @@ def run_ended_as_expected(case: Case) -> Iterator[Break]:
 def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
     """Every task ended with the status, the reason and the output that the graph has."""
     found = {task.task_key for task in case.run.tasks}
-    if not case.has_all_of(found):
+    if case.run.status in ENDED_RUN and not case.has_all_of(found):
         yield broken(case, "wrong_tasks", f"tasks {sorted(found)}, expected {sorted(case.expected.tasks)}")
     for task, expected in tasks_of(case):
         if task.status not in ENDED_TASK:

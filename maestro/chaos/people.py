@@ -79,7 +79,7 @@ class People:
             signals_again=len(self._signals_again),
             decisions=len(self._decided),
             holds=holds,
-            refusals=tuple(self._refusals),
+            refusals=tuple(dict.fromkeys(self._refusals)),
         )
 
     def _in(self, seconds: float, act: Act) -> None:
@@ -148,6 +148,11 @@ class People:
                 task = self._graphs[approval.workflow][approval.task_key]
                 if task.is_answered:
                     self._decide(client, approval.run, approval.task_key, task)
+        except ApiError as error:
+            if not error.is_temporary:
+                self._refusals.append(f"approvals: {error}")
+        except ClientError:
+            return
         finally:
             self._in(INBOX_SECONDS, self._look_into_inbox)
 
