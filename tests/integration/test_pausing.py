@@ -413,3 +413,50 @@ def test_child_is_paused_and_resumed_with_the_run_that_waits_for_it(actor, conne
 
 def _detached(run):
     return WorkflowRun.objects.get(parent_task__run=run, is_awaited=False)
+
+
+def _start_with_child(actor, **hooks):
+    catalog.apply_definition(actor=actor, document=Document.of(definition({"x": ""}, name="child", **hooks)))
+    run = start_run(actor, {"a": {"uses": "workflow", "with": {"workflow": "child"}}})
+    execute(run, "a")
+    return run, row(run, "a").child_run
+
+
+@pytest.mark.parametrize("target_of", [of, of_workflow], ids=["run", "workflow"])
+def test_child_at_its_hooks_goes_on_when_the_paused_run_above_is_cancelled(actor, connection, sent, target_of):
+    run, child = _start_with_child(actor, **{"finally": {"clean": {"uses": "noop"}}})
+    do(connection, child, "x")
+    follow(connection, child, "x")
+    pause(actor, target_of(run))
+    assert held_of(child)[0] == 1
+    sent.clear()
+
+    runs.cancel_run(actor=actor, run_id=run.id)
+    pausing.settle_children(connection)
+
+    assert (held_of(child)[0], status(child), sent) == (0, "running (hooks)", ["clean"])
+    assert not selectors.list_pauses(actor=actor, run_id=child.id)
+
+
+def test_child_that_began_during_the_resume_of_the_run_above_goes_on_though_its_starter_died(actor, connection, sent):
+    """The resume looked for children before there was one; it was held with its parent, and nobody looked again."""
+    _, child = _start_with_child(actor)
+    WorkflowRun.objects.filter(id=child.id).update(hold=1, reason="paused")
+    TaskExecution.objects.filter(run_id=child.id).update(hold=1)
+    sent.clear()
+
+    pausing.settle_children(connection)
+
+    assert (held_of(child), status(child), sent) == ((0, [0]), "running", ["x"])
+
+
+@pytest.mark.parametrize("above", ["run", "workflow", "queue", "organization"])
+def test_child_that_a_pause_covers_stays_held(actor, connection, sent, above):
+    run, child = _start_with_child(actor)
+    pause(actor, {"run": of(run), "workflow": of_workflow(child), "queue": QUEUE, "organization": ALL}[above])
+    held = held_of(child)
+
+    pausing.settle_children(connection)
+
+    assert held_of(child) == held
+    assert take(connection, child, "x") is None

@@ -12,7 +12,7 @@ from psycopg.rows import scalar_row, tuple_row
 from maestro.core import sql
 from workflows.dispatch.publish import RunRef
 
-# Of a run `r`. A child that its parent waits for is paused with it.
+# Of a run `r`. A child is paused with its parent while that waits for it.
 IS_COVERED = """
 EXISTS (
     WITH RECURSIVE line (run_id, workflow_id, parent_task_id, is_awaited) AS (
@@ -20,7 +20,7 @@ EXISTS (
         UNION ALL
         SELECT above.id, above.workflow_id, above.parent_task_id, above.is_awaited
         FROM line JOIN task_executions t ON t.id = line.parent_task_id JOIN workflow_runs above ON above.id = t.run_id
-        WHERE line.is_awaited
+        WHERE line.is_awaited AND t.status = 'waiting' AND t.child_run_id = line.run_id
     )
     SELECT FROM pauses p
     WHERE p.organization_id = r.organization_id AND p.resumed_at IS NULL

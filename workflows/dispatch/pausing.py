@@ -53,6 +53,15 @@ WHERE r.organization_id IN (SELECT DISTINCT organization_id FROM pauses WHERE re
   AND r.status IN ('pending', 'running') AND r.hold = 0 AND {IS_COVERED}
 LIMIT %(limit)s
 """
+# A child began while its parent was resumed, and its starter died; or its hooks outlive the run that waited for it.
+# From the children to their parents, whatever the planner expects.
+_HELD_ALONE = f"""
+SELECT r.id
+FROM (SELECT * FROM workflow_runs WHERE is_awaited AND status IN ('running', 'pending') OFFSET 0) r
+     CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = r.parent_task_id OFFSET 0) t
+WHERE r.hold = 1 AND NOT (t.status = 'waiting' AND t.child_run_id = r.id AND t.hold = 1) AND NOT {IS_COVERED}
+LIMIT %(limit)s
+"""
 _SCOPE = "SELECT scope, resumed_at FROM pauses WHERE id = %(pause_id)s"
 _NOTE_SETTLED = """
 UPDATE pauses SET settled_at = clock_timestamp()
@@ -107,3 +116,13 @@ def settle_left_over(connection: sql.Connection) -> int:
         settle_runs(connection, sorted(run_ids))
         logger.warning("Held %d runs that were started while they were paused", len(run_ids))
     return len(pause_ids) + len(run_ids)
+
+
+def settle_children(connection: sql.Connection) -> int:
+    """Let children go that were held with their parent and that no pause covers any more. Returns how many."""
+    with sql.cursor(connection, scalar_row) as cursor:
+        run_ids = cursor.execute(_HELD_ALONE, {"limit": SLICE}).fetchall()
+    if run_ids:
+        settle_runs(connection, sorted(run_ids))
+        logger.warning("Let %d runs go that nothing has paused any more", len(run_ids))
+    return len(run_ids)

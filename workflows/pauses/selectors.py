@@ -10,7 +10,7 @@ from accounts.actor import Actor
 from accounts.permissions.roles import Permission
 from workflows.models import Pause
 from workflows.runs import selectors as runs
-from workflows.runs.statuses import PauseScope
+from workflows.runs.statuses import PauseScope, TaskStatus
 
 
 def list_pauses(*, actor: Actor, run_id: UUID | None = None) -> QuerySet[Pause]:
@@ -26,7 +26,10 @@ def list_pauses(*, actor: Actor, run_id: UUID | None = None) -> QuerySet[Pause]:
         return found
     run = runs.get_run(actor=actor, run_id=run_id)
     line = [run]
-    while (parent := line[-1].parent_task) is not None:
+    # As `workflows.dispatch.holds` has it: a child is paused with its parent while that waits for it.
+    while (parent := line[-1].parent_task) is not None and parent.status == TaskStatus.WAITING:
+        if parent.child_run_id != line[-1].id:
+            break
         line.append(parent.run)
     covers_run = (
         Q(run__in=[each.id for each in line])
