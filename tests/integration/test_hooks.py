@@ -271,6 +271,7 @@ def test_hooks_that_begin_during_a_pause_wait_for_the_resume(actor, connection, 
     pauses.resume(actor=actor, target=target_of(run))
 
     assert (row(run, "cheer").hold, sent[-1]) == (0, "cheer")
+    assert seen(run)[:2] == ("running", "hooks")
     for key in ("cheer", "clean"):
         work(connection, run, key)
     assert seen(run) == ("succeeded", "", "succeeded")

@@ -428,7 +428,7 @@ def test_child_at_its_hooks_goes_on_when_the_paused_run_above_is_cancelled(actor
     do(connection, child, "x")
     follow(connection, child, "x")
     pause(actor, target_of(run))
-    assert held_of(child)[0] == 1
+    assert (held_of(child)[0], status(child)) == (1, "running (paused)")
     sent.clear()
 
     runs.cancel_run(actor=actor, run_id=run.id)

@@ -52,7 +52,8 @@ ORDER BY id FOR NO KEY UPDATE
 _SETTLE_RUNS = f"""
 UPDATE workflow_runs AS c
 SET hold = j.hold,
-    reason = CASE WHEN j.hold = 1 AND c.reason = '' THEN 'paused'
+    reason = CASE WHEN j.hold = 1 AND c.reason IN ('', 'hooks') THEN 'paused'
+                  WHEN j.hold = 0 AND c.reason = 'paused' AND c.section <> 'tasks' THEN 'hooks'
                   WHEN j.hold = 0 AND c.reason = 'paused' THEN ''
                   ELSE c.reason END
 FROM (SELECT r.id, {IS_COVERED}::int AS hold FROM workflow_runs r WHERE r.id = ANY (%(run_ids)s)) j
