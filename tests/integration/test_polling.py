@@ -136,6 +136,22 @@ class TestSteps:
 
         assert statuses(run.id) == {"a": "waiting (poll)"}
 
+    def test_attempt_that_asks_again_meanwhile_ends_itself_when_its_time_is_over(self, actor, connection, other, sent):
+        """The tick saw it wait with its time over; before it could end the wait, a worker took the task."""
+        with serving(Job("running")) as server:
+            run = start_run(actor, {"a": asking(server, {"timeout": "1h"})})
+            execute(run)
+        wake(connection, run)
+        TaskExecution.objects.filter(run_id=run.id).update(status="waiting", expires_at=LONG_AGO)
+        queued = ("UPDATE task_executions SET status = 'queued' WHERE run_id = %s", (run.id,))
+
+        with held_open(other, queued) as meanwhile:
+            claimed = claim.claim(other, task_of(run, "a"), Holder(worker="test", worker_id=None), uuid4())
+            meanwhile(lambda: time_limits.end_overdue(connection))
+
+        assert statuses(run.id) == {"a": "running"}
+        assert finish.finish(connection, claimed, SUCCEEDED) is not None
+
     def test_attempt_that_asks_again_is_not_lost_because_it_began_before_its_worker_looked(
         self, actor, connection, sent, worker_row
     ):

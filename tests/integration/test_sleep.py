@@ -33,6 +33,17 @@ def test_task_that_sleeps_waits_and_its_worker_is_free(actor, sent):
     assert WorkflowRun.objects.get(id=run.id).status == "running"
 
 
+def test_pause_that_comes_while_the_time_of_a_wait_is_judged_keeps_it(actor, connection, sent):
+    run = start_run(actor, {"a": sleeping({"timeout": "1h"}, duration="2d")})
+    execute(run)
+    TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO, expires_at=LONG_AGO)
+
+    with connect() as other, held_open(connection, hold(run, 1)) as meanwhile:
+        meanwhile(lambda: time_limits.end_overdue(other))
+
+    assert statuses(run.id) == {"a": "waiting (sleep)"}
+
+
 def test_task_that_sleeps_until_a_time_waits_for_it(actor, sent):
     run = start_run(actor, {"a": sleeping(until="2099-01-31T09:00:00+01:00")})
 

@@ -167,17 +167,32 @@ def _end_attempts(
 def _end_waits(connection: sql.Connection) -> int:
     with sql.cursor(connection, dict_row) as cursor:
         rows = cursor.execute(_OVERDUE_WAITS, {"limit": MAX_PER_LOOK}).fetchall()
-    ended = []
+    ended, calls = 0, []
     for row in rows:
-        names = ("run_id", "organization_id", "task_key", "map_index", "generation")
-        ref = CallRef(task=TaskRef(**{name: row[name] for name in names}), tries=row["tries"])
         with each.run_of(row["run_id"]):
+            if row["reason"] != Reason.CELERY:
+                ended += _end_wait(connection, row)
+                continue
+            names = ("run_id", "organization_id", "task_key", "map_index", "generation")
+            ref = CallRef(task=TaskRef(**{name: row[name] for name in names}), tries=row["tries"])
             if settle.settle(connection, ref, _timed_out(row)):
-                ended.append((row["reason"], ref))
-                if row["reason"] == Reason.CHILD_RUN:
-                    cancellation.stop_left_alone(connection, row["child_run_id"])
-    celery_calls.revoke(ref for reason, ref in ended if reason == Reason.CELERY)
-    return len(ended)
+                calls.append(ref)
+    celery_calls.revoke(calls)
+    return ended + len(calls)
+
+
+def _end_wait(connection: sql.Connection, row: Mapping[str, Any]) -> bool:
+    """End what waits for anything but a call; an attempt that has gone on to ask again ends by itself."""
+    version = cache.get_version(connection, row["workflow_version_id"])
+    outcome = finish.outcome_of(_timed_out(row), version, row["task_key"], row["tries"])
+    finished = finish.end_wait(connection, row["id"], row["claim_token"], outcome)
+    if finished is None or finished.finished_at is not None:
+        # Also when nothing changed: a first try may have been written and not answered.
+        run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
+        advance.advance_from(connection, run, version, [row["task_key"]])
+    if finished is not None and row["reason"] == Reason.CHILD_RUN:
+        cancellation.stop_left_alone(connection, row["child_run_id"])
+    return finished is not None
 
 
 def _timed_out(row: Mapping[str, Any]) -> TaskResult:
