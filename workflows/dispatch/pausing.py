@@ -42,13 +42,16 @@ WITH RECURSIVE line (run_id) AS (
 )
 SELECT run_id FROM line WHERE run_id > %(after)s ORDER BY run_id LIMIT %(limit)s
 """
-# Who began to pause or resume has died, or a start did between its commit and its look.
+# Who began to pause or resume has died, or a start did between its commit and its look. The pause of a run covers what
+# is there, and what is started under that run's lock.
 _UNSETTLED_PAUSES = """
 SELECT id FROM pauses WHERE settled_at IS NULL AND coalesce(resumed_at, paused_at) < clock_timestamp() - %(grace)s
 """
 _UNSETTLED_STARTS = f"""
 SELECT r.id FROM workflow_runs r
-WHERE r.organization_id IN (SELECT DISTINCT organization_id FROM pauses WHERE resumed_at IS NULL AND scope <> 'queue')
+WHERE r.organization_id IN (
+        SELECT DISTINCT organization_id FROM pauses WHERE resumed_at IS NULL AND scope IN ('workflow', 'organization')
+    )
   AND r.created_at > clock_timestamp() - %(since)s AND r.created_at < clock_timestamp() - %(grace)s
   AND r.status IN ('pending', 'running') AND r.hold = 0 AND {IS_COVERED}
 LIMIT %(limit)s
