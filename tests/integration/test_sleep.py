@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from executors.base import TaskResult
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import connect, held_open, hold, row
@@ -109,6 +110,17 @@ def test_wait_that_is_paused_while_its_end_is_written_goes_on(actor, connection,
 
     looked.result()
     assert statuses(run.id) == {"a": "waiting (sleep)", "b": "pending"}
+
+
+def test_end_of_an_earlier_wait_does_not_end_a_later_one(actor, connection, sent):
+    run = start_run(actor, {"a": sleeping(duration="2d")})
+    execute(run)
+    _, _, earlier = waits.find(connection, run.id, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(status="queued")
+    execute(run)
+
+    assert waits.end(connection, earlier, TaskResult()) is False
+    assert statuses(run.id) == {"a": "waiting (sleep)"}
 
 
 def test_sleep_is_limited_in_time_like_any_attempt(actor, connection, sent):
