@@ -351,6 +351,17 @@ def test_escalation_without_a_deadline_is_looked_at_once(actor, connection, sent
     decide(join(actor, Role.VIEWER), run)
 
 
+@pytest.mark.parametrize("change", ["hold = 1", "claim_token = gen_random_uuid()"])
+def test_escalation_that_was_judged_before_the_wait_changed_is_not_written(actor, connection, other, sent, change):
+    run = begin(actor, {"a": asking(deadline="2d", escalate={"after": "4h", "roles": ["viewer"]})})
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(wake_at=LONG_AGO)
+
+    with held_open(other, (f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))) as meanwhile:
+        meanwhile(lambda: waits.end_due(connection))
+
+    assert row(run, "a").waits_for["is_escalated"] is False
+
+
 def test_escalation_is_written_once_by_two_beats(actor, connection, other, sent):
     run = begin(actor, {"a": asking(deadline="2d", escalate={"after": "4h", "roles": ["viewer"]})})
     make_due(run)
