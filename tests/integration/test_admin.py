@@ -170,6 +170,17 @@ def test_member_cancels_a_run_by_the_button(sent):
     assert run.status == "cancelled"
 
 
+def test_paused_run_has_the_button_to_cancel_it_and_one_that_is_being_cancelled_has_none(actor, superuser, sent):
+    run = start_run(actor, {"a": ""})
+    page = address("workflows_workflowrun_change", run.id)
+
+    WorkflowRun.objects.filter(id=run.id).update(hold=1, reason="paused")
+    assert "Cancel run" in superuser.get(page).content.decode()
+
+    WorkflowRun.objects.filter(id=run.id).update(hold=2, reason="cancelling")
+    assert "Cancel run" not in superuser.get(page).content.decode()
+
+
 def test_viewer_has_no_buttons_and_is_refused_with_the_reason(sent):
     member, client = staff(Role.VIEWER)
     run = start_run(make_owner_of(member), {"a": ""})

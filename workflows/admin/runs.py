@@ -112,7 +112,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
                 "subtitle": None,
                 "run_id": str(run.id),
                 "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
-                "may_cancel": is_open and not run.hold and may(request, Permission.CANCEL_RUNS, run.organization_id),
+                "may_cancel": is_open and run.hold != 2 and may(request, Permission.CANCEL_RUNS, run.organization_id),
                 "may_start": may(request, Permission.START_RUNS, run.organization_id),
             }
         return super().render_change_form(request, context, *args, **kwargs)
