@@ -195,6 +195,19 @@ def test_task_whose_time_is_long_past_points_at_beat(actor):
     assert (only(actor, run).code, only(actor, run).holder) == ("overdue", "beat")
 
 
+def test_task_whose_time_came_during_a_pause_waits_for_the_resume_and_not_for_beat(actor):
+    run = parked(actor, "sleep", until="2020-01-01T00:00:00Z")
+    pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="")
+
+    paused, sleep = causes(actor, run, "a")["a"]
+
+    assert paused[0] == "paused"
+    assert sleep == (
+        "sleep",
+        "It sleeps until the time it was given; it ends at the resume: its time was 2020-01-01T00:00:00.000000Z.",
+    )
+
+
 def test_task_that_waits_for_a_signal_says_how_to_send_it(actor):
     run = parked(actor, "signal", name="payment", timeout="2d")
 

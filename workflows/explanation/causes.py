@@ -59,7 +59,7 @@ class CauseFinder:
         if run.hold == 1:
             yield from map(_paused, (each for each in found if each.scope != PauseScope.QUEUE))
         if run.reason == Reason.DELAYED:
-            yield self._timed("delayed", "It begins", run.start_at)
+            yield self._timed("delayed", "It begins", run.start_at, is_paused=run.hold == 1)
         if run.hold == 2:
             why = {Reason.TIMED_OUT: "its time is over", Reason.STOPPED: "one of its tasks has stopped it"}
             reason = why.get(Reason(run.reason), "somebody has cancelled it") if run.reason else "it is cancelled"
@@ -141,15 +141,20 @@ class CauseFinder:
 
     def _of_waiting(self, task: TaskExecution) -> Iterator[Cause]:
         details: Mapping[str, Any] = task.waits_for or {}
+        is_paused = task.hold == 1
         match task.reason:
             case Reason.RETRY_BACKOFF:
                 failure = task.error_message.strip().partition("\n")[0]
                 what = f"Attempt {task.attempt} failed ({failure}); the next one begins"
-                yield self._timed("retry", what, task.wake_at)
+                yield self._timed("retry", what, task.wake_at, is_paused=is_paused)
             case Reason.SLEEP:
-                yield self._timed("sleep", "It sleeps until the time it was given; it ends", task.wake_at)
+                yield self._timed(
+                    "sleep", "It sleeps until the time it was given; it ends", task.wake_at, is_paused=is_paused
+                )
             case Reason.POLL:
-                yield self._timed("poll", "The answer was not the one it waits for; it asks again", task.wake_at)
+                yield self._timed(
+                    "poll", "The answer was not the one it waits for; it asks again", task.wake_at, is_paused=is_paused
+                )
             case Reason.SIGNAL:
                 name = details.get("name", "")
                 what = f"It waits for the signal {name}: `maestro signal {task.run_id} {name}` sends it"
@@ -165,8 +170,10 @@ class CauseFinder:
                 message = f"It waits for the Celery task it has called at {format_time(task.started_at)}."
                 yield Cause(code="celery", message=message, holder="the worker of that task", until=task.expires_at)
 
-    def _timed(self, code: str, what: str, at: datetime.datetime | None) -> Cause:
+    def _timed(self, code: str, what: str, at: datetime.datetime | None, *, is_paused: bool) -> Cause:
         assert at is not None
+        if is_paused and at <= self._now:
+            return Cause(code=code, message=f"{what} at the resume: its time was {format_time(at)}.")
         if self._now - at > OVERDUE:
             message = f"{what} at {format_time(at)}, which is past: does beat run? `maestro status` tells."
             return Cause(code="overdue", message=message, holder="beat")
