@@ -228,7 +228,7 @@ class NotAnApprover(MaestroError):
     category = Category.FORBIDDEN
 
     def __init__(self, who_may: str) -> None:
-        super().__init__(f"You may not decide this. {who_may} may.")
+        super().__init__(f"You may not decide this; {who_may} may.")
 
 
 def _summary(subject: str, problems: Sequence[Problem]) -> str:

@@ -93,7 +93,7 @@ def test_task_that_does_not_exist_is_answered_by_the_nearest(api: FakeApi, maest
 
 
 def test_who_may_not_decide_is_told_who_may(api: FakeApi, maestro: Maestro):
-    said = "You may not decide this. ann@example.org may."
+    said = "You may not decide this; ann@example.org may."
     api.on_turns("POST", f"{TASK}/approve", problem(403, "not_an_approver", said))
 
     result = maestro("approve", RUN_ID, "approve")
