@@ -7,7 +7,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from uuid import UUID
@@ -218,10 +218,16 @@ class MomentOrSpan(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what is neither."""
-        try:
+        with suppress(click.BadParameter):
             return Span().convert(value, param, ctx)
-        except click.BadParameter:
+        with suppress(click.BadParameter):
             return Moment().convert(value, param, ctx).isoformat()
+        raise click.BadParameter(
+            f"'{text.one_line(value)}' is neither a duration such as 45m or 2h nor a time with its zone such as "
+            "2030-01-31T08:00:00Z.",
+            ctx,
+            param,
+        )
 
 
 class IdempotencyKey(click.ParamType[str]):
