@@ -12,6 +12,8 @@ from maestro.client.representations import TaskExecution
 
 MOST_LISTED = 40
 DEEPEST_INDENTATION = 6
+# What `wake_at` means for each reason to wait. It is left out of an approval, which may only be escalated then.
+TIMED_REASONS = {"sleep": "until", "signal": "until", "poll": "again at", "retry_backoff": "again at"}
 STATUS_ORDER = ("succeeded", "failed", "skipped", "cancelled", "running", "waiting", "queued", "pending")
 
 
@@ -70,10 +72,15 @@ def task_detail(task: TaskExecution) -> str:
         reason = f"{text.one_line(task.reason)}: " if task.reason else ""
         parts.append(reason + text.one_line(task.error_message.strip().partition("\n")[0]))
     elif task.reason and task.status != "succeeded":
-        parts.append(text.one_line(task.reason))
+        when = f" {TIMED_REASONS[task.reason]} {text.timestamp(task.wake_at)}" if _has_its_time(task) else ""
+        parts.append(text.one_line(task.reason) + when)
     if task.child_run_id and task.child_run_id not in "".join(parts):
         parts.append(f"→ run {text.one_line(task.child_run_id)}")
     return ", ".join(parts)
+
+
+def _has_its_time(task: TaskExecution) -> bool:
+    return task.status == "waiting" and task.wake_at is not None and task.reason in TIMED_REASONS
 
 
 def _line(task: TaskExecution, now: datetime.datetime, depth: int) -> TaskLine:

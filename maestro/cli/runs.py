@@ -83,6 +83,8 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
     _print_tasks(progress)
     if progress.run.is_finished:
         following.print_result(client, progress)
+    elif progress.run.is_paused or progress.status_counts.get("waiting"):
+        click.echo(f"What keeps it: maestro why {run_id}")
 
 
 @click.command("cancel")
@@ -141,6 +143,7 @@ def _print_run(run: Run) -> None:
     for label, value in (
         ("run", text.one_line(run.id)),
         ("parent", _told(run.parent)),
+        ("ends as", output.status(run.outcome) if run.outcome and not run.is_finished else ""),
         ("created", text.timestamp(run.created_at)),
         ("begins", text.timestamp(run.start_at) if run.is_delayed else ""),
         ("started", text.timestamp(run.started_at)),

@@ -74,3 +74,16 @@ def test_detail_of_a_task_names_the_run_it_has_started_once():
     assert lines.task_detail(waiting) == "child_run, → run 0197"
     assert lines.task_detail(a_task("a", "succeeded", child_run_id="0197")) == "→ run 0197"
     assert lines.task_detail(failed) == "Run 0197 of b failed: Task x failed: no luck"
+
+
+def test_detail_of_a_task_that_waits_says_until_when():
+    wake_at = "2026-01-02T08:00:00.123456Z"
+
+    assert lines.task_detail(a_task("a", "waiting", reason="sleep", wake_at=wake_at)) == (
+        "sleep until 2026-01-02 08:00:00Z"
+    )
+    assert lines.task_detail(a_task("a", "waiting", reason="poll", wake_at=wake_at)) == (
+        "poll again at 2026-01-02 08:00:00Z"
+    )
+    assert lines.task_detail(a_task("a", "waiting", reason="signal")) == "signal"
+    assert lines.task_detail(a_task("a", "waiting", reason="approval", wake_at=wake_at)) == "approval"

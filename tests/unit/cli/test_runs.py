@@ -94,6 +94,13 @@ def test_show_names_the_task_that_started_the_run(api: FakeApi, maestro: Maestro
     assert "parent    task clean of run 0197\n" in maestro("show", RUN_ID).stdout
 
 
+def test_show_of_a_run_whose_hooks_run_says_how_it_ends(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json("running", reason="hooks", outcome="cancelled"))
+    api.on_list(f"{RUN}/task-executions", [])
+
+    assert "ends as   cancelled\n" in maestro("show", RUN_ID).stdout
+
+
 def test_show_as_json_is_the_run_with_its_tasks(api: FakeApi, maestro: Maestro):
     api.on("GET", RUN, run_json("running"))
     api.on_list(f"{RUN}/task-executions", [task_json("read", "running")])
@@ -101,6 +108,14 @@ def test_show_as_json_is_the_run_with_its_tasks(api: FakeApi, maestro: Maestro):
     shown = json.loads(maestro("show", RUN_ID, "--json").stdout)
 
     assert shown == {**run_json("running"), "task_executions": [task_json("read", "running")]}
+
+
+@pytest.mark.parametrize(("status", "is_said"), [("waiting", True), ("running", False)])
+def test_show_of_a_run_that_waits_points_at_why(api: FakeApi, maestro: Maestro, status: str, is_said: bool):
+    api.on("GET", RUN, run_json("running"))
+    api.on_list(f"{RUN}/task-executions", [task_json("read", status)])
+
+    assert (f"What keeps it: maestro why {RUN_ID}\n" in maestro("show", RUN_ID).stdout) == is_said
 
 
 def test_show_of_a_big_run_says_how_many_tasks_it_leaves_out(api: FakeApi, maestro: Maestro):
