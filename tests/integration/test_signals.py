@@ -428,6 +428,19 @@ def test_run_that_begins_later_takes_signals_before(actor, connection, sent):
     assert row(run, "a").output == 1
 
 
+def test_signal_for_a_hook_may_come_before_the_hook_begins(actor, sent):
+    run = start_run(actor, {"a": ""}, **{"finally": {"agreed": waiting()}})
+
+    send(actor, run, "agreed", "early")
+    with pytest.raises(SignalNotAwaited):
+        send(actor, run, "agreed", "too many")
+    execute(run, "a")
+    execute(run, "agreed")
+
+    assert taken_by(run) == {"early": "agreed"}
+    assert statuses(run.id)["agreed"] == "succeeded"
+
+
 def test_wait_that_is_paused_while_a_signal_is_taken_goes_on(actor, connection, other, sent):
     run = start_run(actor, {"a": waiting(), "b": "a"})
     execute(run)

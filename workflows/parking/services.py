@@ -54,12 +54,12 @@ WHERE id = %(run_id)s AND organization_id = %(organization_id)s AND pruned_at IS
 FOR NO KEY UPDATE
 """
 _FIND_SIGNAL_OF_KEY = "SELECT id, name, payload FROM run_signals WHERE run_id = %(run_id)s AND key = %(key)s"
+# A hook, or a task of a run that begins later, has no row yet.
 _COUNT_SIGNALS = """
 SELECT (SELECT count(*) FROM run_signals WHERE run_id = %(run_id)s AND name = %(name)s AND taken_at IS NULL) AS untaken,
-       (
-           SELECT count(*) FROM task_executions
-           WHERE run_id = %(run_id)s AND task_key = ANY (%(task_keys)s) AND status = ANY (%(open_statuses)s)
-       ) AS open_tasks
+       count(*) FILTER (WHERE t.id IS NULL OR t.status = ANY (%(open_statuses)s)) AS open_tasks
+FROM unnest(%(task_keys)s::text[]) AS named (task_key)
+     LEFT JOIN task_executions t ON t.run_id = %(run_id)s AND t.task_key = named.task_key
 """
 _INSERT_SIGNAL = """
 INSERT INTO run_signals (organization_id, run_id, name, payload, key, user_id, received_at)
@@ -180,11 +180,8 @@ def _store_signal(connection: sql.Connection, given: Mapping[str, Any], value: J
             raise RunIsEnding
         counted = cursor.execute(_COUNT_SIGNALS, given).fetchone()
         assert counted is not None
-        # A run that begins later has no rows of its tasks yet.
-        is_begun = run["status"] != RunStatus.PENDING
-        open_tasks = counted["open_tasks"] if is_begun else len(given["task_keys"])
-        if counted["untaken"] >= open_tasks:
-            raise SignalNotAwaited(given["name"], open_tasks=open_tasks)
+        if counted["untaken"] >= counted["open_tasks"]:
+            raise SignalNotAwaited(given["name"], open_tasks=counted["open_tasks"])
         stored = cursor.execute(_INSERT_SIGNAL, given).fetchone()
     assert stored is not None
     return int(stored["id"])
