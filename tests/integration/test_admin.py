@@ -21,6 +21,8 @@ from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
 from tests.integration.calls import execute
 from workflows.models import EngineCounter, TaskAttempt, TaskExecution, WorkflowRun
+from workflows.pauses import services as pauses
+from workflows.pauses.services import PauseTarget
 
 # Of the forms on an organization's page.
 COUNTS = ("TOTAL", "INITIAL")
@@ -568,3 +570,20 @@ def test_pages_link_a_task_with_the_run_it_has_started_both_ways(actor, superuse
 
     assert f'href="{address("workflows_workflowrun_change", task.child_run_id)}"' in above
     assert f'href="{address("workflows_taskexecution_change", task.id)}"' in below
+
+
+def test_page_of_a_task_that_waits_says_for_what_and_that_of_a_paused_run_by_whom(actor, superuser, sent):
+    run = start_run(actor, {"a": {"uses": "signal", "with": {"name": "payment"}}})
+    execute(run)
+    task = TaskExecution.objects.get(run_id=run.id)
+    pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="<b>moving</b>")
+
+    of_task = superuser.get(address("workflows_taskexecution_change", task.id)).content.decode()
+    of_run = superuser.get(address("workflows_workflowrun_change", run.id)).content.decode()
+
+    assert "It waits for the signal payment" in of_task
+    who = User.objects.get(id=actor.user_id).email
+    for page in (of_task, of_run):
+        assert f"is paused by {who} since " in page
+        assert "&lt;b&gt;moving&lt;/b&gt;" in page
+    assert "waiting, signal" in of_run

@@ -21,6 +21,8 @@ from maestro.core import shown
 from workflows.admin import actions, graph
 from workflows.admin.drawing import TaskLook, draw_tasks
 from workflows.admin.filters import CreatedFilter, RunStatusFilter
+from workflows.explanation import selectors as explanation
+from workflows.explanation.causes import Cause
 from workflows.models import TaskExecution, Workflow, WorkflowRun
 from workflows.runs import selectors
 from workflows.runs.statuses import RunStatus, TaskStatus
@@ -112,6 +114,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
                 "subtitle": None,
                 "run_id": str(run.id),
                 "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
+                "causes": _causes_of(request, run) if is_open else [],
                 "may_cancel": is_open and run.hold != 2 and may(request, Permission.CANCEL_RUNS, run.organization_id),
                 "may_start": may(request, Permission.START_RUNS, run.organization_id),
             }
@@ -167,6 +170,10 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         )
 
 
+def _causes_of(request: HttpRequest, run: WorkflowRun) -> list[Cause]:
+    return explanation.list_causes(actor=actions.actor_in(request, run.organization_id), run=run)
+
+
 def _tasks_of(run: WorkflowRun) -> dict[str, Any]:
     """Return what the page says of the tasks: how many in each status, and a graph or the ones in trouble."""
     tasks = TaskExecution.objects.filter(run=run, map_index=None)
@@ -199,10 +206,11 @@ def _drawn(tasks: QuerySet[TaskExecution]) -> dict[str, Any]:
     looks = {}
     for task in tasks.order_by("position").defer("output", "error_message"):
         took = task.finished_at - task.started_at if task.finished_at and task.started_at else None
+        said = shown.duration(took) if took is not None else task.reason if task.status == TaskStatus.WAITING else ""
         looks[task.task_key] = TaskLook(
             needs=task.needs,
             status=task.status,
-            below=f"{task.status}, {shown.duration(took)}" if took is not None else task.status,
+            below=f"{task.status}, {said}" if said else task.status,
             url=reverse("admin:workflows_taskexecution_change", args=[task.id]),
         )
     return draw_tasks(looks)

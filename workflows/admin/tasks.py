@@ -16,9 +16,12 @@ from accounts.admin.base import OrganizationAdmin, PlatformAdmin, ReadOnly, orga
 from accounts.permissions.roles import Permission
 from executors.models import TaskLogLine
 from maestro.core import shown
+from workflows.admin import actions
 from workflows.admin.filters import TaskStatusFilter
+from workflows.explanation import selectors as explanation
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.runs import selectors
+from workflows.runs.statuses import TaskStatus
 
 # Without a run, a list shows the tasks of so many of the latest runs; the rows of all runs have no order to be read in.
 LATEST_RUNS = 100
@@ -100,6 +103,9 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
         task = kwargs.get("obj")
         if isinstance(task, TaskExecution):
             context |= {"title": task.task_key, "subtitle": None} | _history_of(task)
+            if task.status == TaskStatus.WAITING:
+                actor = actions.actor_in(request, task.run.organization_id)
+                context["causes"] = explanation.list_causes(actor=actor, run=task.run, task=task)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="task", header=True)
@@ -133,7 +139,7 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
         """Return how often it was tried, and why again."""
         return f"{task.attempt}; {task.tries} failed, {task.platform_failures} lost by the platform"
 
-    @display(description="started run")
+    @display(description="child run")
     def shown_child(self, task: TaskExecution) -> str:
         """Return a link to the run that the task has started."""
         if task.child_run_id is None:

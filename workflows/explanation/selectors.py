@@ -63,6 +63,14 @@ def explain(*, actor: Actor, run_id: UUID, task_key: str | None = None) -> Expla
     return _Explainer(actor).explain(run, task_key)
 
 
+def list_causes(*, actor: Actor, run: WorkflowRun, task: TaskExecution | None = None) -> list[Cause]:
+    """Return what keeps a run as a whole, or one of its tasks, but not what keeps the tasks and runs that it waits for.
+
+    Raises `RunNotFound`.
+    """
+    return _Explainer(actor).list_causes(run, task)
+
+
 class _Explainer:
     """Explains one run and those below it."""
 
@@ -70,9 +78,15 @@ class _Explainer:
         self._actor = actor
         self._causes = CauseFinder()
 
+    def list_causes(self, run: WorkflowRun, task: TaskExecution | None) -> list[Cause]:
+        found = self._list_pauses(run)
+        if task is None:
+            return list(self._causes.of_run(run, found))
+        return self._list_causes_of(task, found, runs.secrets_of(run))
+
     def explain(self, run: WorkflowRun, task_key: str | None, depth: int = 0) -> Explanation:
         secrets = runs.secrets_of(run)
-        found = list(pauses.list_pauses(actor=self._actor, run_id=run.id)) if run.finished_at is None else []
+        found = self._list_pauses(run)
         rows = _of_run(run) if task_key is None else _line_of(run, task_key)
         return Explanation(
             run=run,
@@ -82,11 +96,17 @@ class _Explainer:
         )
 
     def _explain_task(self, task: TaskExecution, found: Sequence[Pause], secrets: Secrets, depth: int) -> ExplainedTask:
-        causes = [
+        causes = self._list_causes_of(task, found, secrets)
+        return ExplainedTask(task=task, causes=causes, child=self._explain_child(task, depth))
+
+    def _list_causes_of(self, task: TaskExecution, found: Sequence[Pause], secrets: Secrets) -> list[Cause]:
+        return [
             replace(cause, message=secrets.hide_in_text(cause.message), holder=secrets.hide_in_text(cause.holder))
             for cause in self._causes.of_task(task, found)
         ]
-        return ExplainedTask(task=task, causes=causes, child=self._explain_child(task, depth))
+
+    def _list_pauses(self, run: WorkflowRun) -> list[Pause]:
+        return list(pauses.list_pauses(actor=self._actor, run_id=run.id)) if run.finished_at is None else []
 
     def _explain_child(self, task: TaskExecution, depth: int) -> Explanation | None:
         is_awaited = task.status == TaskStatus.WAITING and task.reason == Reason.CHILD_RUN
