@@ -114,6 +114,7 @@ def test_run_that_was_cancelled_before_its_start_never_begins(actor, connection,
     again = runs.cancel_run(actor=actor, run_id=run.id)
 
     assert (cancelled.status, cancelled.reason, cancelled.started_at) == ("cancelled", "", None)
+    assert cancelled.outcome == "cancelled"
     assert cancelled.finished_at is not None
     assert (again.status, statuses(run.id), sent) == ("cancelled", {}, [])
 

@@ -165,7 +165,7 @@ def test_inputs_that_do_not_fit_are_told_by_a_run_that_failed(actor, slug, conne
     run_requests.take_requests(connection)
 
     run = selectors.get_run(actor=actor, run_id=run_id)
-    assert (run.status, run.reason, run.started_at) == ("failed", "inputs_refused", None)
+    assert (run.status, run.reason, run.outcome, run.started_at) == ("failed", "inputs_refused", "failed", None)
     assert run.finished_at is not None
     first, *problems = run.error_message.splitlines()
     assert first == "The inputs do not fit the workflow:"

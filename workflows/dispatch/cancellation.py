@@ -26,7 +26,8 @@ from workflows.runs.statuses import Reason, RunStatus, TaskStatus
 _LOCK_RUN = "SELECT status, section, organization_id FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # One that has not begun has no tasks.
 _CANCEL_PENDING = """
-UPDATE workflow_runs SET status = 'cancelled', hold = 2, reason = '', finished_at = clock_timestamp()
+UPDATE workflow_runs
+SET status = 'cancelled', outcome = 'cancelled', hold = 2, reason = '', finished_at = clock_timestamp()
 WHERE id = %(run_id)s AND status = 'pending'
 """
 # Who came first says why.

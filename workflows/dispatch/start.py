@@ -58,11 +58,12 @@ VALUES (
 _INSERT_REFUSED = """
 INSERT INTO workflow_runs (
     id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
-    hold, inputs, error_message, created_at, finished_at
+    hold, inputs, error_message, created_at, finished_at, outcome
 )
 VALUES (
     %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-    %(trigger_type)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(), clock_timestamp()
+    %(trigger_type)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(), clock_timestamp(),
+    'failed'
 )
 """
 # The clock is read by a query of its own, so that the index finds what is due.
