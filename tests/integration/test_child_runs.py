@@ -456,6 +456,18 @@ class TestStopping:
 
         assert (status(run), status(child)) == ("failed", "cancelled")
 
+    def test_child_is_not_begun_while_its_parents_run_is_being_stopped(self, actor, connection, other, sent):
+        """Whoever stops it has locked the run, and not come to the task's row yet."""
+        run = start(actor)
+        claimed, planned = plan_of(connection, run)
+        stopping = ("UPDATE workflow_runs SET hold = 2, reason = 'cancelling' WHERE id = %s", (run.id,))
+
+        with held_open(other, stopping) as meanwhile:
+            begun = meanwhile(lambda: children.begin(connection, claimed, planned))
+
+        assert begun.result() is None
+        assert not children_of(run).exists()
+
     # Whoever cancelled the parent died before it cancelled the child.
     def test_child_that_nobody_waits_for_any_more_is_stopped_by_the_tick(self, actor, connection, sent):
         run = start(actor)

@@ -373,6 +373,7 @@ def test_cancel_from_above_has_the_childs_finally_run_to_its_end(actor, connecti
     child = child_of(run)
 
     runs.cancel_run(actor=actor, run_id=run.id)
+    assert children.find_left_alone(connection, run.id, limit=10) == []
     recovery.recover_children(connection)
     assert statuses(child.id) == {"x": "cancelled", "clean": "queued"}
     work(connection, child, "clean")
