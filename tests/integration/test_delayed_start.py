@@ -132,6 +132,18 @@ def test_run_that_is_being_cancelled_while_its_time_comes_does_not_begin(actor, 
     assert (now_of(run).status, statuses(run.id), sent) == ("cancelled", {}, [])
 
 
+def test_run_that_is_being_paused_while_its_time_comes_does_not_begin(actor, connection, other, sent):
+    apply(actor)
+    run = start_later(actor)
+    make_due(run)
+    pausing = ("UPDATE workflow_runs SET hold = 1 WHERE id = %s", (run.id,))
+
+    with held_open(other, pausing) as meanwhile:
+        meanwhile(lambda: start.start_due(connection))
+
+    assert (now_of(run).status, now_of(run).reason, statuses(run.id)) == ("pending", "delayed", {})
+
+
 def test_run_that_begins_while_it_is_being_cancelled_is_cancelled_with_its_tasks(actor, connection, other, sent):
     apply(actor)
     run = start_later(actor)
