@@ -133,6 +133,18 @@ def test_first_of_two_stops_decides(actor, connection, other, sent):
     assert ended(run) == ("succeeded", "stopped", "first", {})
 
 
+def test_stop_locks_the_run_before_its_task_as_a_cancel_does(actor, connection, other, sent):
+    run = start_run(actor, {"a": stopping(), "b": ""})
+    claimed = take(connection, run, "a")
+
+    with held_open(other, ("SELECT FROM workflow_runs WHERE id = %s FOR NO KEY UPDATE", (run.id,))) as meanwhile:
+        waiting = meanwhile(lambda: stop(connection, claimed))
+        # Refused at once if the stop had the row.
+        other.execute("SELECT FROM task_executions WHERE run_id = %s FOR NO KEY UPDATE NOWAIT", (run.id,))
+
+    assert waiting.result().status is TaskStatus.SUCCEEDED
+
+
 def test_cancel_that_came_first_decides(actor, connection, other, sent):
     run = start_run(actor, {"a": stopping(), "b": ""})
     claimed = take(connection, run, "a")
