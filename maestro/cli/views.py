@@ -9,7 +9,7 @@ import click
 
 from maestro.cli import lines, output, text
 from maestro.cli.tracking import Progress
-from maestro.client.representations import TaskExecution
+from maestro.client.representations import Run, TaskExecution
 
 TaskKey = str
 Status = str
@@ -36,14 +36,19 @@ class Changes:
 
 
 class PlainView:
-    """One line for each change of a task's status."""
+    """One line for each change of a task's status, and for what keeps the whole run from beginning anything."""
 
     def __init__(self, now: Callable[[], datetime.datetime]) -> None:
         self._changes = Changes()
         self._now = now
+        self._told = ""
 
     def show(self, progress: Progress) -> None:
         """Print what changed."""
+        kept = _what_keeps(progress.run)
+        if kept and kept != self._told:
+            click.echo(kept)
+        self._told = kept
         for task in self._changes.of_tasks(progress):
             click.echo(self._line(task))
 
@@ -76,6 +81,14 @@ class JsonView:
     def notice(self, message: str) -> None:
         """Print the message where people look, not among the documents."""
         click.echo(message, err=True)
+
+
+def _what_keeps(run: Run) -> str:
+    if run.is_finished:
+        return ""
+    if run.is_paused:
+        return f"The run is paused: maestro pauses --run {text.one_line(run.id)}"
+    return f"The run begins {text.timestamp(run.start_at)}." if run.is_delayed else ""
 
 
 def _happened_at(task: TaskExecution) -> datetime.datetime:

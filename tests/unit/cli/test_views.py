@@ -40,6 +40,18 @@ def test_pipe_gets_one_plain_line_for_each_change(capsys: pytest.CaptureFixture[
     ]
 
 
+def test_pipe_is_told_once_that_the_run_begins_later_or_is_paused(capsys: pytest.CaptureFixture[str]):
+    view = PlainView(lambda: NOW)
+    delayed = a_run("pending", reason="delayed", start_at="2026-01-02T03:05:00Z")
+    paused = a_run("running", is_paused=True)
+
+    for run in (delayed, delayed, paused, paused, a_run("running"), paused):
+        view.show(Progress(run=run, tasks=()))
+
+    is_paused = f"The run is paused: maestro pauses --run {paused.id}"
+    assert capsys.readouterr().out.splitlines() == ["The run begins 2026-01-02 03:05:00Z.", is_paused, is_paused]
+
+
 def test_program_gets_one_document_for_each_change(capsys: pytest.CaptureFixture[str]):
     view = JsonView()
 
