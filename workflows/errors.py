@@ -202,9 +202,11 @@ class ApprovalNotAwaited(MaestroError):
     code = "approval_not_awaited"
     category = Category.CONFLICT
 
-    def __init__(self, task_key: str, status: str) -> None:
+    def __init__(self, task_key: str, status: str, reason: str | None = None) -> None:
         super().__init__(
-            f"The task {task_key!r} does not wait for a decision: it is {status}.", details={"task_status": status}
+            f"The task {task_key!r} does not wait for a decision: it is {status}{f' ({reason})' if reason else ''}. "
+            "`maestro approvals` lists what waits.",
+            details={"task_status": status},
         )
 
 

@@ -237,6 +237,9 @@ def test_what_does_not_wait_for_a_decision_cannot_be_decided(actor, sent):
         decide(actor, run)
     with pytest.raises(ApprovalNotAwaited, match="it is queued"):
         decide(actor, run, task_key="b")
+    TaskExecution.objects.filter(run_id=run.id, task_key="b").update(status="waiting", reason="sleep")
+    with pytest.raises(ApprovalNotAwaited, match=r"it is waiting \(sleep\)\. `maestro approvals` lists"):
+        decide(actor, run, task_key="b")
     for key in ("c", "\0"):
         with pytest.raises(TaskNotFound):
             decide(actor, run, task_key=key)

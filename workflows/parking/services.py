@@ -206,7 +206,7 @@ def _get_task(connection: sql.Connection, given: Mapping[str, Any]) -> tuple[Tas
 def _require_open(actor: Actor, member: Member, task: Waiting, status: TaskStatus, hold: int) -> None:
     """Refuse unless the task waits for a decision, of this actor among others, and may go on."""
     if status is not TaskStatus.WAITING or task.reason != Reason.APPROVAL:
-        raise ApprovalNotAwaited(task.task_key, status)
+        raise ApprovalNotAwaited(task.task_key, status, task.reason)
     details = task.details or {}
     if not selectors.may_decide(actor=actor, member=member, details=details):
         raise NotAnApprover(approval.say_who_may(details))
