@@ -63,8 +63,10 @@ def pause_command(
         paused = client.pauses.pause(wanted, reason=reason)
     if as_json:
         output.print_json(paused.to_json())
-    else:
-        click.echo(f"{_name(paused)} is paused{_by_whom(paused)}. `maestro resume {_argument(paused)}` ends it.")
+        return
+    if (paused.reason or "") != reason:
+        click.echo(f"It was paused before: {describe(paused)}.", err=True)
+    click.echo(f"{_name(paused)} is paused{_by_whom(paused)}. `maestro resume {_argument(paused)}` ends it.")
 
 
 @click.command("resume")

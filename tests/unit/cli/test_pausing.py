@@ -45,6 +45,16 @@ def test_pause_pauses_what_is_named(api: FakeApi, maestro: Maestro, arguments, p
     assert [request.document for request in api.requests] == [{"reason": "moving house"}]
 
 
+def test_pause_that_was_there_before_keeps_its_reason_and_says_so(api: FakeApi, maestro: Maestro):
+    api.on("POST", "/organization/pause", OF_ALL)
+
+    result = maestro("pause", "--all", "--reason", "another")
+
+    assert result.stderr == (
+        "It was paused before: Everything is paused by ann@example.org since 2026-01-02 03:04:05Z: moving house.\n"
+    )
+
+
 def test_resume_lets_go_on(api: FakeApi, maestro: Maestro):
     api.on("POST", "/queues/maestro/resume", OF_QUEUE | {"resumed_at": START})
 
