@@ -277,6 +277,18 @@ def test_hooks_that_begin_during_a_pause_wait_for_the_resume(actor, connection, 
     assert seen(run) == ("succeeded", "", "succeeded")
 
 
+def test_hooks_are_written_as_held_when_their_run_is_paused(actor, connection, sent, monkeypatch):
+    run = start_run(actor, {"a": ""}, **ALL)
+    claimed = take(connection, run, "a")
+    pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="")
+    finish.finish(connection, claimed, SUCCEEDED)
+
+    monkeypatch.setattr(finalise.start, "send_first", lambda *_: None)
+    follow(connection, run, "a")
+
+    assert (WorkflowRun.objects.get(id=run.id).hold, row(run, "cheer").hold) == (1, 1)
+
+
 def test_decision_is_not_half_written_when_its_writer_dies(actor, connection, sent, monkeypatch):
     run = start_run(actor, {"a": ""}, **ALL)
     do(connection, run, "a")
