@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.builders import definition, statuses, wait_for_end
+from tests.builders import definition, start_run, statuses, wait_for_end
 from tests.integration.callers import Caller, served  # noqa: F401 - a fixture
 from tests.integration.conftest import beat_process
 from tests.integration.schedules import held_open, take
@@ -202,8 +202,20 @@ def test_start_that_is_past_is_now(actor, sent):
 
 
 def test_index_finds_what_is_due(actor, connection):
-    with connection.transaction():
-        connection.execute("SET LOCAL enable_seqscan = off")
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            """
+            INSERT INTO workflow_runs (
+                id, organization_id, environment_id, workflow_id, workflow_version_id, trigger_type, status, reason,
+                hold, inputs, error_message, start_at
+            )
+            SELECT gen_random_uuid(), organization_id, environment_id, workflow_id, workflow_version_id, 'manual',
+                   'pending', 'delayed', 0, '{}', '', clock_timestamp() + interval '1 day'
+            FROM workflow_runs, generate_series(1, 5000) WHERE id = %s
+            """,
+            (start_run(actor, {"a": ""}).id,),
+        )
+        connection.execute("ANALYZE workflow_runs")
         plan = connection.execute(f"EXPLAIN {start._FIND_DUE}", {"limit": 1}).fetchall()
 
     assert "idx_workflow_runs_delayed" in str(plan)

@@ -310,7 +310,9 @@ def test_recovery_finds_what_nobody_looked_at_after_a_section_ended(actor, conne
     do(connection, run, keys[-1])
     WorkflowRun.objects.filter(id=run.id).update(started_at=LONG_AGO)
 
-    recovery.recover_ended(connection)
+    # Other tests leave runs behind that have ended, too.
+    while recovery.recover_ended(connection):
+        pass
 
     following = {"tasks": "cheer", "on_success": "clean"}.get(section)
     if following is None:

@@ -245,7 +245,8 @@ def test_cut_database_connections_cost_no_task(actor, seed):
         sql.engine_connection().execute(
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = 'maestro' AND pid <> pg_backend_pid() AND query LIKE '%%task_executions%%'
+            WHERE datname = 'maestro' AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+              AND query LIKE '%%task_executions%%'
             """
         )
 
