@@ -52,7 +52,8 @@ def type_of(schema: Schema, definitions: Schema) -> str:
     if "enum" in schema:
         return ", ".join(code(value) for value in schema["enum"] if value is not None)
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(type_of(each, definitions) for each in alternatives if not _is_null(each)))
+        types = dict.fromkeys(type_of(each, definitions) for each in alternatives if not _is_null(each))
+        return " or ".join(filter(None, types))
     name = schema.get("type", "any JSON value")
     words = " or ".join(
         _WORDS.get(each, each) for each in ([name] if isinstance(name, str) else name) if each != "null"

@@ -29,7 +29,7 @@ answer 400, 401, 403 or 503; other refusals are named with each.
 
 {objects}"""
 # What drf-spectacular makes of the values of an enumeration, which the type already names.
-_LISTED = re.compile(r"^\* `.*", re.DOTALL)
+_LISTED = re.compile(r"\s*^\* `.*", re.DOTALL | re.MULTILINE)
 _ALWAYS = {"400", "401", "403", "503"}
 
 
@@ -84,7 +84,11 @@ def _object(name: str, schema: Schema, schemas: Schema) -> Iterator[str]:
     described = schema.get("description", "").strip() or f"A page of a list of {name.removesuffix('Page')}."
     yield f"### {name}\n\n{described}\n\n"
     if name.endswith("Request"):
-        yield fields_table(schema, schemas, name="member")
+        told = {
+            member: {**each, "description": _LISTED.sub("", each.get("description", ""))}
+            for member, each in schema["properties"].items()
+        }
+        yield fields_table({**schema, "properties": told}, schemas, name="member")
         return
     yield table(
         ("member", "type", "meaning"),
