@@ -6,13 +6,16 @@ import uuid
 
 from celery import current_app
 
+from executors.pools.queues import key_of
 from maestro.core.clock import format_time
 from tests.builders import COPY_RUNS, start_run
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
+from workflows.definition.priority import Priority
 from workflows.dispatch.advance import version_of_run
 
 SLICE = 1000
+PRIORITY = Priority.NORMAL.step
 APART = datetime.timedelta(milliseconds=20)
 
 # At even distances, the oldest an hour ago.
@@ -55,12 +58,15 @@ def make_messages(connection, broker, queue):
             message = json.loads(first.replace(str(rows[0][0]).encode(), str(run_id).encode()))
             message["headers"]["queued_at"] = format_time(queued_at)
             made.append(json.dumps(message))
-        broker.lpush(queue, *made)
+        broker.lpush(key_of(queue, PRIORITY), *made)
 
 
 def take(connection, broker, queue, count):
     """Take so many messages as workers do, the oldest first, and end their tasks."""
-    runs = [json.loads(message)["headers"]["id"].partition(".")[0] for message in broker.rpop(queue, count)]
+    runs = [
+        json.loads(message)["headers"]["id"].partition(".")[0]
+        for message in broker.rpop(key_of(queue, PRIORITY), count)
+    ]
     connection.execute(
         "UPDATE task_executions SET status = 'succeeded', finished_at = clock_timestamp() WHERE run_id = ANY (%s)",
         ([uuid.UUID(run_id) for run_id in runs],),
@@ -69,11 +75,12 @@ def take(connection, broker, queue, count):
 
 def lose(broker, queue, first, count):
     """Let the broker lose so many messages, from the n-th on that would be taken."""
-    messages = broker.lrange(queue, 0, -1)[::-1]
-    broker.delete(queue)
+    key = key_of(queue, PRIORITY)
+    messages = broker.lrange(key, 0, -1)[::-1]
+    broker.delete(key)
     kept = messages[:first] + messages[first + count :]
     for start in range(0, len(kept), SLICE):
-        broker.lpush(queue, *kept[start : start + SLICE])
+        broker.lpush(key, *kept[start : start + SLICE])
 
 
 def _message(connection, broker, run_id, organization_id, queued_at):
@@ -82,6 +89,7 @@ def _message(connection, broker, run_id, organization_id, queued_at):
         run_id=run_id,
         organization_id=organization_id,
         workflow_name="backlog",
+        priority=PRIORITY,
         generations={},
         queued_at={"a": queued_at},
     )
@@ -91,4 +99,4 @@ def _message(connection, broker, run_id, organization_id, queued_at):
         canvas.compile_alone(version.plan, scope, 0).apply_async(
             queue=name, headers={"queued_at": format_time(queued_at)}
         )
-    return broker.rpop(name)
+    return broker.rpop(key_of(name, PRIORITY))

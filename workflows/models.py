@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from accounts.models import Environment, Organization
 from maestro.core.ids import new_id
 from maestro.core.indexes import LongNameIndex
+from workflows.definition.priority import Priority
 from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf
 from workflows.runs.statuses import OPEN_TASK_STATUSES, PauseScope, Reason, RunStatus, TaskStatus
@@ -100,6 +101,11 @@ class WorkflowRun(models.Model):
     parent_attempt = models.IntegerField(null=True, help_text="Attempt of that task that did.")
     is_awaited = models.BooleanField(db_default=False, help_text="Whether that task waits for the end of this run.")
     depth = models.SmallIntegerField(db_default=0, help_text="How many runs are above it: 0 without a parent.")
+    priority = models.TextField(
+        choices=[(priority.value, priority.value) for priority in Priority],
+        db_default=Priority.NORMAL.value,
+        help_text="Whether workers take its tasks before or after those of other runs.",
+    )
     status = models.TextField(choices=[(status.value, status.value) for status in RunStatus], default=RunStatus.PENDING)
     reason = models.TextField(blank=True, default="")
     hold = models.SmallIntegerField(default=0, help_text="0 none, 1 paused, 2 cancelling.")
@@ -128,6 +134,7 @@ class WorkflowRun(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=list(RunStatus)), name="workflow_run_status_is_known"),
             models.CheckConstraint(condition=Q(hold__in=[0, 1, 2]), name="workflow_run_hold_is_known"),
+            models.CheckConstraint(condition=Q(priority__in=list(Priority)), name="workflow_run_priority_is_known"),
             models.UniqueConstraint(
                 fields=["parent_task", "parent_generation", "parent_attempt"], name="workflow_run_child_is_unique"
             ),
@@ -244,7 +251,9 @@ class TaskExecution(models.Model):
     )
     worker = models.TextField(blank=True, default="", help_text="Name of the worker of the latest attempt.")
     queue = models.TextField(default="maestro")
-    priority = models.SmallIntegerField(default=0)
+    priority = models.SmallIntegerField(
+        default=Priority.NORMAL.step, help_text="That of its run, as the broker numbers it: lower ones are taken first."
+    )
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="items", db_index=False)
     child_run = models.ForeignKey(WorkflowRun, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     output = models.JSONField(null=True)

@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 
 from executors.pools import lease
 from executors.pools.incarnation import get_incarnation
+from executors.pools.queues import keys_of, queue_of
 from maestro.core import sql
 
 logger = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ class _Looker:
     def _look_at_heads(self, channel: Any) -> dict[str, bytes]:
         # What an operator has cancelled (`celery control cancel_consumer`) is no longer among these.
         consumed = [queue.name for queue in list(self._parent.app.amqp.queues.consume_from.values())]
-        keys = [channel._q_for_pri(queue, step) for queue in consumed for step in channel.priority_steps]  # noqa: SLF001
+        keys = [key for queue in consumed for key in keys_of(queue)]
         with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
             for key in (self._own, *keys):
                 pipe.lindex(key, -1)
@@ -205,7 +206,7 @@ def end_deaf_worker(parent: Any, queue: str, seconds: float) -> None:
     logger.error(
         "This worker takes no messages: one has waited in queue %s for %d s, although a process is free. It stops when "
         "what it runs has ended, for its supervisor to start it again",
-        queue,
+        queue_of(queue),
         seconds,
     )
     state.should_stop = os.EX_SOFTWARE

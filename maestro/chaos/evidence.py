@@ -8,6 +8,7 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
+from executors.pools.queues import queue_of
 from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RepeatedLine, RunRow, SignalRow, TaskRow
 
 CONNECT_SECONDS = 5
@@ -97,11 +98,12 @@ def read_leftovers(database_url: str, broker: redis.Redis) -> Leftovers:
     """Look at what is left in the broker and held by workers. Raises psycopg.OperationalError, redis.RedisError."""
     with _connect(database_url) as connection:
         holders = tuple(row["name"] for row in _rows(connection, _HOLDERS))
-    queues = {}
+    queues: dict[str, int] = {}
     for key in broker.scan_iter(_type="list"):
         name = key.decode()
         if not name.startswith(_NO_QUEUES) and "pidbox" not in name:
-            queues[name] = broker.llen(name)
+            queue = queue_of(name)
+            queues[queue] = queues.get(queue, 0) + broker.llen(name)
     return Leftovers(waiting_messages=queues, holding_workers=holders, unacknowledged=broker.hlen("unacked"))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import redis
 
+from executors.pools.queues import key_of, keys_of
 from maestro.chaos import effects
 from maestro.chaos.holds import Holds
 from maestro.chaos.schedule import FaultKind, Injected, PlannedFault
@@ -170,13 +171,14 @@ def _end_server(ground: Ground, name: str, sent: signal.Signals) -> Blow | None:
 
 def _duplicate(ground: Ground, chance: random.Random) -> Blow | None:
     """Send messages a second time: some that wait, some that a worker has."""
-    waiting = [json.loads(message) for message in ground.broker.lrange(QUEUE, 0, -1)]
+    waiting = [json.loads(message) for key in keys_of(QUEUE) for message in ground.broker.lrange(key, 0, -1)]
     taken = [json.loads(delivery)[0] for delivery in ground.broker.hvals(UNACKED)]
     known = [*waiting, *taken]
     chosen = chance.sample(known, min(len(known), chance.randint(1, MOST_DUPLICATED)))
     if not chosen:
         return None
-    ground.broker.lpush(QUEUE, *map(_again, chosen))
+    for message in chosen:
+        ground.broker.lpush(key_of(QUEUE, message["properties"]["priority"]), _again(message))
     return Blow(detail=f"{len(chosen)} messages", messages=len(chosen))
 
 
@@ -187,21 +189,27 @@ def _again(message: dict[str, Any]) -> str:
 
 def _reorder(ground: Ground, chance: random.Random) -> Blow | None:
     # Atomically: nobody sees the queue without them.
-    shuffled = ground.broker.eval(_SHUFFLE, 1, QUEUE, chance.randrange(2**31))
+    keys = keys_of(QUEUE)
+    shuffled = ground.broker.eval(_SHUFFLE, len(keys), *keys, chance.randrange(2**31))
     return Blow(detail=f"{shuffled} messages") if shuffled else None
 
 
 _SHUFFLE = """
-local waiting = redis.call('LRANGE', KEYS[1], 0, -1)
-if #waiting < 2 then return 0 end
+local shuffled = 0
 math.randomseed(tonumber(ARGV[1]))
-for last = #waiting, 2, -1 do
-    local other = math.random(last)
-    waiting[last], waiting[other] = waiting[other], waiting[last]
+for _, key in ipairs(KEYS) do
+    local waiting = redis.call('LRANGE', key, 0, -1)
+    if #waiting > 1 then
+        for last = #waiting, 2, -1 do
+            local other = math.random(last)
+            waiting[last], waiting[other] = waiting[other], waiting[last]
+        end
+        redis.call('DEL', key)
+        for _, message in ipairs(waiting) do redis.call('RPUSH', key, message) end
+        shuffled = shuffled + #waiting
+    end
 end
-redis.call('DEL', KEYS[1])
-for _, message in ipairs(waiting) do redis.call('RPUSH', KEYS[1], message) end
-return #waiting
+return shuffled
 """
 
 

@@ -144,6 +144,7 @@ def _print_run(run: Run) -> None:
         ("run", text.one_line(run.id)),
         ("parent", _told(run.parent)),
         ("ends as", output.status(run.outcome) if run.outcome and not run.is_finished else ""),
+        ("priority", "" if run.priority == "normal" else text.one_line(run.priority)),
         ("created", text.timestamp(run.created_at)),
         ("begins", text.timestamp(run.start_at) if run.is_delayed else ""),
         ("started", text.timestamp(run.started_at)),

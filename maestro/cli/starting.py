@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     help="End the run then, finished or not: a time, or how long after its start.",
 )
 @click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    help="Let workers take its tasks before or after those of other runs. Default: what the workflow says.",
+)
+@click.option(
     "--idempotency-key",
     "key",
     type=IdempotencyKey(),
@@ -69,6 +74,7 @@ def run_command(
     start_at: datetime.datetime | None,
     delay: str | None,
     deadline: str | None,
+    priority: str | None,
     key: str | None,
     follow: bool,
     as_json: bool,
@@ -80,7 +86,7 @@ def run_command(
     maestro run flight-delays --input late_after=60 --input top=10
     maestro run flight-delays --inputs-file inputs.yaml --json
     maestro run flight-delays --at 2030-01-31T08:00:00Z --deadline 45m
-    maestro run backup --input password=@password.txt
+    maestro run backup --input password=@password.txt --priority low
     maestro run flight-delays --idempotency-key "$(date +%F)"
     """
     from maestro.cli import documents, following, output, text
@@ -114,6 +120,7 @@ def run_command(
         start_at=start_at,
         delay=delay,
         deadline=deadline,
+        priority=priority,
         idempotency_key=key,
     )
     run, was_there = started.run, key is not None and started.was_there

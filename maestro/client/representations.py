@@ -103,6 +103,8 @@ class Run(Representation):
     """`pending`, `running`, `succeeded`, `failed` or `cancelled`."""
     reason: str | None = None
     is_paused: bool = False
+    priority: str = "normal"
+    """`high`, `normal` or `low`."""
     outcome: str | None = None
     """The status it ends with, as soon as that is decided; None before."""
     inputs: JsonObject = {}

@@ -76,11 +76,14 @@ class Workflows:
         start_at: datetime.datetime | None = None,
         delay: str | None = None,
         deadline: str | None = None,
+        priority: str | None = None,
         idempotency_key: str | None = None,
     ) -> StartedRun:
         """Start a run of a version, the active one unless told otherwise.
 
         It begins at once, at a time, or after a delay (`2h`). A deadline is a time, or how long after that (`45m`).
+        Its tasks are taken before or after those of other runs by its priority: `high`, `normal` or `low`; by default
+        the workflow's.
 
         It is tried again for a moment when no answer comes, and starts one run however often it is sent: under the
         idempotency key given, also in calls to come.
@@ -91,6 +94,7 @@ class Workflows:
             "start_at": start_at and start_at.isoformat(),
             "delay": delay,
             "deadline": deadline,
+            "priority": priority,
         }
         document |= {name: value for name, value in wanted.items() if value is not None}
         key = idempotency_key or str(uuid4())

@@ -16,6 +16,7 @@ from maestro.sdk.references import Reference, as_template, text_of
 from workflows.definition.expressions import compile_right_parts
 from workflows.definition.limits import Limit
 from workflows.definition.model_problems import read_errors
+from workflows.definition.priority import Priority
 from workflows.definition.problems import Problem, suggestion
 from workflows.definition.sections import Section
 from workflows.definition.spec import OnWorkerLost, RunIf, TaskDefaults
@@ -215,6 +216,12 @@ def drawing_section(section: Section) -> Iterator[None]:
         yield
     finally:
         current.section = Section.TASKS
+
+
+def check_priority(given: str | None) -> str | None:
+    """Return whose tasks workers take first as a definition has it. Raises DefinitionError."""
+    _check_choice("priority", given, Priority)
+    return given
 
 
 def _check(keyword: str, given: object, model: type[BaseModel], field: str) -> None:

@@ -11,6 +11,7 @@ from maestro.sdk.building import (
     Building,
     Timeout,
     building,
+    check_priority,
     check_retry,
     check_run_timeout,
     check_timeout,
@@ -38,6 +39,7 @@ class Workflow:
         retry: Mapping[str, JsonValue] | None = None,
         timeout: str | float | None = None,
         task_timeout: Timeout | None = None,
+        priority: str | None = None,
     ) -> None:
         self.function = function
         """The function that draws the graph."""
@@ -51,6 +53,8 @@ class Workflow:
         """How long a run may take."""
         self.task_timeout = check_timeout(task_timeout, name="task_timeout")
         """How long its tasks may take that do not say otherwise."""
+        self.priority = check_priority(priority)
+        """Whose tasks workers take first."""
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse: a workflow is run by Maestro, or in a test by `run_locally`."""
@@ -78,6 +82,7 @@ class Workflow:
             "description": self.description,
             "inputs": inputs,
             "timeout": self.timeout,
+            "priority": self.priority,
             "defaults": {key: value for key, value in defaults.items() if value is not None},
             **{section.value: tasks for section, tasks in made.sections.items()},
             "outputs": _outputs(returned),
@@ -100,6 +105,7 @@ def workflow(
     retry: Mapping[str, JsonValue] | None = None,
     timeout: str | float | None = None,
     task_timeout: Timeout | None = None,
+    priority: str | None = None,
 ) -> Workflow: ...
 
 
@@ -111,6 +117,7 @@ def workflow(
     retry: Mapping[str, JsonValue] | None = None,
     timeout: str | float | None = None,
     task_timeout: Timeout | None = None,
+    priority: str | None = None,
 ) -> Callable[[Callable[..., object]], Workflow]: ...
 
 
@@ -122,13 +129,15 @@ def workflow(
     retry: Mapping[str, JsonValue] | None = None,
     timeout: str | float | None = None,
     task_timeout: Timeout | None = None,
+    priority: str | None = None,
 ) -> Workflow | Callable[[Callable[..., object]], Workflow]:
     """Make a function a workflow: its parameters are the inputs, each call of a task is a task, what it returns is the
     output (a dict: one output for each key; anything else: the output `result`).
 
     The name is by default the function's with `-` for `_`; the description is the first paragraph of its docstring.
     `retry` and `task_timeout` are `retry` and `timeout` of every task which does not say otherwise, with the keys a
-    definition has; `timeout` is how long a run may take.
+    definition has; `timeout` is how long a run may take, and `priority` (`high`, `normal`, `low`) whose tasks workers
+    take first.
     """
 
     def decorate(function: Callable[..., object]) -> Workflow:
@@ -139,6 +148,7 @@ def workflow(
             retry=retry,
             timeout=timeout,
             task_timeout=task_timeout,
+            priority=priority,
         )
 
     return decorate if function is None else decorate(function)

@@ -192,6 +192,7 @@ def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
         "status",
         "reason",
         "is_paused",
+        "priority",
         "outcome",
         "inputs",
         "outputs",

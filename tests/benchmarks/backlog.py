@@ -13,6 +13,7 @@ import redis
 # First: it chooses the servers' ports and sets Django up.
 from tests.conftest import HOME, POSTGRES_PORT, VALKEY_PORT
 
+from executors.pools.queues import key_of  # isort: skip
 from maestro.core import sql  # isort: skip
 from tests import backlog  # isort: skip
 from tests.builders import make_actor  # isort: skip
@@ -42,9 +43,10 @@ def _measure_all(count, most_slices):
     broker = redis.Redis.from_url(os.environ["BROKER_URL"])
     connection = sql.engine_connection()
     backlog.make_rows(connection, make_actor(), QUEUE, count)
-    broker.delete(QUEUE)  # the message of the run that was copied: it is younger than all others
+    key = key_of(QUEUE, backlog.PRIORITY)
+    broker.delete(key)  # the message of the run that was copied: it is younger than all others
     backlog.make_messages(connection, broker, QUEUE)
-    print(f"{broker.llen(QUEUE):,} messages of {len(broker.lindex(QUEUE, -1)):,} bytes")
+    print(f"{broker.llen(key):,} messages of {len(broker.lindex(key, -1)):,} bytes")
     for _ in range(REPEATS):
         _look("nothing lost", connection, broker, lost_messages.resend_lost)
     for _ in range(REPEATS):

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from executors.pools.queues import keys_of
 from tests import backlog
 from workflows.dispatch import lost_messages
 
@@ -18,7 +19,7 @@ def queue(actor, connection, broker, sent):
     backlog.make_rows(connection, actor, name, COUNT)
     backlog.make_messages(connection, broker, name)
     yield name
-    broker.delete(name)
+    broker.delete(*keys_of(name))
     connection.execute("UPDATE task_executions SET status = 'cancelled' WHERE queue = %s", (name,))
 
 
@@ -47,7 +48,7 @@ def test_what_is_lost_out_of_a_backlog_is_sent_again_once_the_head_has_passed_it
 
 
 def test_flushed_backlog_is_sent_again_in_slices_each_task_once(connection, broker, queue):
-    broker.delete(queue)
+    broker.delete(*keys_of(queue))
 
     slices = range(1, COUNT // lost_messages.MAX_PER_SWEEP + 2)
 

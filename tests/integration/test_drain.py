@@ -12,6 +12,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from executors.models import Worker
+from executors.pools.queues import keys_of
 from tests.builders import make_actor, start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
@@ -133,7 +134,8 @@ def test_second_signal_hurries_also_a_worker_that_ends_itself_and_what_ignores_s
     os.kill(ending.pid, signal.SIGINT)
     code = ending.wait(EXIT_SECONDS)
 
-    waiting = [message for message in broker.lrange("maestro", 0, -1) if str(run.id).encode() in message]
+    messages = [message for key in keys_of("maestro") for message in broker.lrange(key, 0, -1)]
+    waiting = [message for message in messages if str(run.id).encode() in message]
     found = statuses(run.id)
     runs.cancel_run(actor=actor, run_id=run.id)
     assert code == os.EX_SOFTWARE

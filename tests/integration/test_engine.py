@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+from executors.pools.queues import key_of
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
+from workflows.definition.priority import Priority
 from workflows.dispatch import lost_messages, recovery
 from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
@@ -177,8 +179,9 @@ def test_tasks_whose_messages_were_lost_are_sent_again(actor, broker, worker):
     run = start_run(
         actor, {"block": {"with": {"duration": "1s"}}, "block2": {"with": {"duration": "1s"}}, "a": "", "b": "a"}
     )
-    while broker.llen("maestro"):
-        broker.delete("maestro")
+    tasks = key_of("maestro", Priority.NORMAL.step)
+    while broker.llen(tasks):
+        broker.delete(tasks)
     TaskExecution.objects.filter(run_id=run.id, status="queued").update(queued_at="2020-01-01T00:00:00Z")
 
     lost_messages.resend_lost(sql.engine_connection())

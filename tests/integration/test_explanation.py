@@ -8,12 +8,13 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from executors.models import Worker
-from executors.pools.queues import Waiting
+from executors.pools.queues import Waiting, key_of, keys_of
 from tests.builders import definition, make_actor, start_run
 from tests.integration.calls import CALL, execute
 from tests.integration.schedules import FAILED, do, follow, row, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
+from workflows.definition.priority import Priority
 from workflows.dispatch import broker as engine_broker
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.explanation import selectors as explanation
@@ -78,7 +79,7 @@ def test_task_in_a_queue_says_how_many_wait_and_who_takes_them(actor, monkeypatc
     run = start_run(actor, {"a": ""})
     make_worker()
     waiting = Waiting(count=1234, oldest_queued_at=None)
-    monkeypatch.setattr(engine_broker, "count_waiting", lambda queue: waiting)
+    monkeypatch.setattr(engine_broker, "count_waiting", lambda *_: waiting)
 
     cause = only(actor, run)
 
@@ -87,13 +88,25 @@ def test_task_in_a_queue_says_how_many_wait_and_who_takes_them(actor, monkeypatc
     assert cause.message == f"It is ready. {expected}"
 
 
-def test_length_of_the_queue_is_that_of_the_broker(actor, broker):
-    name = f"q-{uuid4().hex}"
-    broker.lpush(name, "{}")
-    broker.lpush(f"{name}\x06\x163", "{}")
+@pytest.mark.parametrize("priority", [Priority.HIGH, Priority.LOW])
+def test_task_in_a_queue_says_its_priority_unless_it_is_normal(actor, priority):
+    run = start_run(actor, {"a": ""})
+    make_worker()
+    TaskExecution.objects.filter(run_id=run.id).update(priority=priority.step)
 
-    assert engine_broker.count_waiting(name).count == 2
-    broker.delete(name, f"{name}\x06\x163")
+    assert only(actor, run).message.startswith(f"It is ready, and its priority is {priority}. In the queue maestro ")
+
+
+@pytest.mark.parametrize(("priority", "count"), [(Priority.HIGH, 1), (Priority.NORMAL, 3), (Priority.LOW, 6)])
+def test_what_waits_before_a_task_is_of_its_priority_or_a_higher_one(actor, broker, priority, count):
+    name = f"q-{uuid4().hex}"
+    for number, each in enumerate(Priority, start=1):
+        broker.lpush(key_of(name, each.step), *["{}"] * number)
+
+    waiting = engine_broker.count_waiting(name, priority.step)
+
+    broker.delete(*keys_of(name))
+    assert waiting.count == count
 
 
 def test_task_whose_message_the_broker_cannot_take_says_so(actor, monkeypatch):

@@ -25,6 +25,7 @@ from tests.integration.schedules import (
 )
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
+from workflows.definition.priority import Priority
 from workflows.dispatch import advance, claim, execution, finalise, finish, tasks
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
@@ -303,6 +304,7 @@ def test_only_a_frontier_that_owns_every_branch_becomes_a_chord(actor, connectio
         run_id=run.id,
         organization_id=run.organization_id,
         workflow_name="x",
+        priority=Priority.NORMAL.step,
         generations={},
         queued_at=dict.fromkeys(frontier, run.created_at),
     )

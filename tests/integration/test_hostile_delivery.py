@@ -16,6 +16,7 @@ import redis
 from celery import current_app
 from kombu import Queue
 
+from executors.pools.queues import key_of, keys_of
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
@@ -23,6 +24,7 @@ from tests.integration.graphs import RECOVERY_SECONDS, check_all, start, start_a
 from tests.reference import ExpectedTask
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
+from workflows.definition.priority import Priority
 from workflows.dispatch.advance import version_of_run
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
@@ -58,10 +60,21 @@ def tag_of(message):
 
 
 def take_all(broker):
+    keys = keys_of(QUEUE)
     with broker.pipeline() as pipe:
-        pipe.lrange(QUEUE, 0, -1)
-        pipe.delete(QUEUE)
-        return pipe.execute()[0]
+        for key in keys:
+            pipe.lrange(key, 0, -1)
+        pipe.delete(*keys)
+        return [message for messages in pipe.execute()[:-1] for message in messages]
+
+
+def deliver(broker, messages):
+    for message in messages:
+        broker.lpush(key_of(QUEUE, json.loads(message)["properties"]["priority"]), message)
+
+
+def waiting(broker):
+    return [message for key in keys_of(QUEUE) for message in broker.lrange(key, 0, -1)]
 
 
 def test_messages_doubled_and_shuffled_change_no_result(actor, broker):
@@ -70,14 +83,13 @@ def test_messages_doubled_and_shuffled_change_no_result(actor, broker):
 
     doubled = set()
     while still_running(started):
-        waiting = take_all(broker)
+        taken = take_all(broker)
         # Each once: copies of copies would grow without end.
-        copies = [again(message) for message in waiting if tag_of(message) not in doubled]
-        delivered = waiting + copies
+        copies = [again(message) for message in taken if tag_of(message) not in doubled]
+        delivered = taken + copies
         doubled.update(map(tag_of, delivered))
         chance.shuffle(delivered)
-        if delivered:
-            broker.lpush(QUEUE, *delivered)
+        deliver(broker, delivered)
         time.sleep(0.02)
 
     check_all(started)
@@ -98,15 +110,11 @@ def test_messages_after_the_end_and_after_a_cancel_change_nothing(actor, broker)
     ]
 
     chance.shuffle(kept)
-    broker.lpush(QUEUE, *kept)
+    deliver(broker, kept)
     ours = [str(run.id).encode() for run in (finished, cancelled)]
     # What a worker held that was killed in an earlier test is among the unacknowledged for ever.
     _wait_until(
-        lambda: (
-            not any(
-                run_id in held for held in [*broker.lrange(QUEUE, 0, -1), *broker.hvals("unacked")] for run_id in ours
-            )
-        )
+        lambda: not any(run_id in held for held in [*waiting(broker), *broker.hvals("unacked")] for run_id in ours)
     )
 
     after = [list(TaskExecution.objects.filter(run_id=run.id).order_by("id").values()) for run in (finished, cancelled)]
@@ -120,6 +128,7 @@ def _messages_of(run):
         run_id=run.id,
         organization_id=run.organization_id,
         workflow_name="late",
+        priority=Priority.NORMAL.step,
         generations={},
         queued_at={"": run.created_at},
     )
@@ -129,7 +138,7 @@ def _messages_of(run):
         for position in range(len(version.plan.tasks)):
             canvas.compile_alone(version.plan, scope, position).apply_async(queue=name)
         with connection.default_channel.conn_or_acquire() as client:
-            return client.lrange(name, 0, -1)
+            return client.lrange(key_of(name, Priority.NORMAL.step), 0, -1)
 
 
 @pytest.mark.parametrize("seed", [3])
@@ -181,7 +190,8 @@ def test_evicted_keys_and_a_full_broker_cost_no_task(actor, broker, full_for_a_m
     started = start_all(actor, seed) | start_forks(actor)
 
     # Messages, deliveries, their index, counters of chords.
-    wanted, evicted, rounds = {b"maestro", b"unacked", b"unacked_index", b"celery"}, set(), 0
+    tasks = key_of(QUEUE, Priority.NORMAL.step).encode()
+    wanted, evicted, rounds = {tasks, b"unacked", b"unacked_index", b"celery"}, set(), 0
     while rounds < 12 or (rounds < 300 and not wanted <= evicted):
         rounds += 1
         if rounds % 30 == 0:

@@ -14,6 +14,7 @@ from maestro.core import sql
 from tests.builders import start_run
 from tests.integration.schedules import ref
 from workflows.compiler.canvas import SEND_QUEUED
+from workflows.definition.priority import Priority
 from workflows.dispatch import advance, broker, lost_messages, publish
 from workflows.dispatch.broker import BrokerAway
 from workflows.models import TaskExecution
@@ -23,13 +24,20 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 @pytest.fixture
 def unread(broker):
-    """A queue from which nobody takes, as the queue that this process sends to; returns the headers in it."""
+    """A queue from which nobody takes, as the queue that this process sends to; returns the headers in it, of one
+    priority.
+    """
     name = f"unread-{time.monotonic_ns()}"
     usual = current_app.conf.task_default_queue
     current_app.conf.task_default_queue = name
-    yield lambda: [json.loads(message)["headers"] for message in broker.lrange(name, 0, -1)]
+
+    def read(priority=Priority.NORMAL):
+        messages = broker.lrange(queues.key_of(name, priority.step), 0, -1)
+        return [json.loads(message)["headers"] for message in messages]
+
+    yield read
     current_app.conf.task_default_queue = usual
-    broker.delete(name)
+    broker.delete(*queues.keys_of(name))
 
 
 @pytest.fixture
@@ -109,11 +117,11 @@ def test_many_first_tasks_are_dated_when_they_are_sent(actor, connection, unread
 
 def test_broker_that_hangs_is_asked_once_and_then_left_alone_for_a_while(hanging_broker):
     with pytest.raises(BrokerAway):
-        broker.look_at_queue("maestro")
+        broker.look_at_queue("maestro", 3)
 
     asked_at = time.monotonic()
     with pytest.raises(BrokerAway):
-        broker.look_at_queue("maestro")
+        broker.look_at_queue("maestro", 3)
 
     assert time.monotonic() - asked_at < 0.1
     assert broker.is_away()
@@ -134,6 +142,28 @@ def test_one_failed_send_spares_the_others_the_wait(actor, monkeypatch):
     assert len(tried) == 1
     assert set(TaskExecution.objects.filter(run_id=run.id).values_list("status", flat=True)) == {"queued"}
     assert sql.request_connection().info.transaction_status.name == "IDLE"
+
+
+@pytest.mark.parametrize("priority", [0, 3, 6, 9])
+def test_messages_of_a_priority_are_looked_for_where_they_are_put(broker, priority):
+    name = f"any-{time.monotonic_ns()}"
+    with current_app.connection_for_write() as connection:
+        connection.default_channel.queue_declare(name)
+        connection.Producer().publish({}, routing_key=name, priority=priority)
+
+    found = [key for key in queues.keys_of(name) if broker.llen(key)]
+
+    broker.delete(*queues.keys_of(name))
+    assert found == [queues.key_of(name, priority)]
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+def test_worker_that_sends_many_first_tasks_is_asked_in_the_queue_of_these(actor, unread, priority):
+    tasks = {f"t{number}": "" for number in range(publish.MAX_SENT_AT_START + 1)}
+
+    start_run(actor, tasks, priority=priority.value)
+
+    assert [headers["task"] for headers in unread(priority)] == [SEND_QUEUED]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from executors.pools import lease
+from executors.pools.queues import key_of
 from tests.builders import start_run, statuses
 from tests.integration.schedules import (
     HOLDER,
@@ -295,10 +296,10 @@ def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connectio
     waiting = json.dumps({"headers": {"queued_at": "2019-01-01T00:00:00.000000Z"}})
     sent.clear()
 
-    broker.lpush("elsewhere\x06\x166", waiting)
+    broker.lpush(key_of("elsewhere", 6), waiting)
     lost_messages.resend_lost(connection)
     while_it_may_wait = list(sent)
-    broker.delete("elsewhere\x06\x166")
+    broker.delete(key_of("elsewhere", 6))
     lost_messages.resend_lost(connection)
 
     assert (while_it_may_wait, sent) == ([], ["a"])

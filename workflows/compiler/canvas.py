@@ -34,6 +34,8 @@ class CanvasScope:
     """Its tenant."""
     workflow_name: str
     """Shown with the task key as the task's name in Flower."""
+    priority: int
+    """That of the run, as the broker numbers it."""
     generations: Mapping[str, int]
     """Task key → generation, where it is not 0."""
     queued_at: Mapping[str, datetime.datetime]
@@ -71,10 +73,10 @@ def compile_alone(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Sig
     return _signature(plan, scope, position)
 
 
-def ask_to_send_queued(run_id: UUID, organization_id: UUID) -> Signature:
-    """Make the message by which a worker sends all queued tasks of a run."""
+def ask_to_send_queued(run_id: UUID, organization_id: UUID, priority: int) -> Signature:
+    """Make the message by which a worker sends all queued tasks of a run, in the queue of these tasks."""
     kwargs = {"run_id": str(run_id), "organization_id": str(organization_id)}
-    return signature(SEND_QUEUED, kwargs=kwargs, immutable=True)
+    return signature(SEND_QUEUED, kwargs=kwargs, immutable=True, priority=priority)
 
 
 def _compile_siblings(
@@ -127,6 +129,7 @@ def _signature(plan: ExecutionPlan, scope: CanvasScope, position: int) -> Signat
         EXECUTE,
         kwargs=kwargs,
         immutable=True,
+        priority=scope.priority,
         task_id=make_message_id(
             scope.run_id, key, generation, scope.queued_at.get(key) or min(scope.queued_at.values())
         ),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from workflows.definition.limits import Limit, TaskTimeout, TaskTimeoutValue
+from workflows.definition.priority import Priority
 from workflows.definition.retry import RetrySpec
 from workflows.definition.sections import Section
 from workflows.definition.values import JsonValue
@@ -25,7 +26,7 @@ MAX_HOOKS = 100
 MAX_INPUTS = 1_000
 MAX_OUTPUTS = 1_000
 
-UNSUPPORTED_WORKFLOW_KEYS = frozenset({"deadline", "concurrency", "priority"})
+UNSUPPORTED_WORKFLOW_KEYS = frozenset({"deadline", "concurrency"})
 UNSUPPORTED_TASK_KEYS = frozenset(
     {
         "for_each",
@@ -235,6 +236,11 @@ class WorkflowDefinition(_Spec):
         default=None,
         description="How long a run may take, such as `30m`. Then what has not begun never will, what runs is told to"
         " stop, and the run has failed.",
+    )
+    priority: Priority | None = Field(
+        default=None,
+        description="Whose tasks workers take first, of those that are ready: `high`, `normal` (the default) or `low`."
+        " Whoever starts a run may say another.",
     )
     defaults: TaskDefaults = Field(
         default_factory=TaskDefaults, description="What holds for every task that does not say otherwise."

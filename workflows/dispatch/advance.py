@@ -36,7 +36,7 @@ SET status = CASE j.decision WHEN 'run' THEN 'queued' ELSE 'skipped' END,
 FROM judged j
 WHERE c.id = j.id AND j.decision IS NOT NULL
   AND c.status || '' = 'pending' AND c.hold = 0 AND c.generation = j.generation
-RETURNING c.id, c.task_key, c.status, c.generation, c.queued_at
+RETURNING c.id, c.task_key, c.status, c.generation, c.priority, c.queued_at
 """
 
 _RUN_AND_PENDING = """
@@ -132,9 +132,5 @@ def _decide(connection: sql.Connection, run_id: UUID, task_keys: Sequence[str]) 
         rows: list[dict[str, Any]] = cursor.execute(
             _DECIDE, {"run_id": run_id, "task_keys": list(task_keys)}
         ).fetchall()
-    queued = [
-        Ready(id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"])
-        for row in rows
-        if row["status"] == TaskStatus.QUEUED
-    ]
+    queued = [publish.ready_of(row) for row in rows if row["status"] == TaskStatus.QUEUED]
     return queued, [row["task_key"] for row in rows if row["status"] == TaskStatus.SKIPPED]

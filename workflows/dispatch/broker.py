@@ -1,9 +1,10 @@
 """What the broker still holds, judged from the head of a queue: how lost messages are told from waiting ones.
 
 Comparing every waiting message would cost the broker seconds at a long backlog. Instead messages carry `queued_at`, and
-a queue is first in, first out: what was sent well before the message that is taken next, and is held by no worker, is
-lost. A long backlog is never taken for lost, because its head is old. The order is not exact (producers stall before
-their push, deliveries are restored), so a little slack is given; an error costs one message, which finds nothing to do.
+those of a queue that have the same priority are in a list of their own, first in, first out: what was sent well before
+the message that is taken next from it, and is held by no worker, is lost. A long backlog is never taken for lost,
+because its head is old. The order is not exact (producers stall before their push, deliveries are restored), so a
+little slack is given; an error costs one message, which finds nothing to do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from executors.pools.queues import HEAD_LENGTH, Waiting, look_at_queues, queued_at_of_head
+from executors.pools.queues import HEAD_LENGTH, Waiting, key_of, look_at_queues, queued_at_of_head
 
 # For so long after it did not answer, nobody of this process asks again: a hundred sends must not each wait for it.
 AWAY_SECONDS = 5.0
@@ -44,30 +45,29 @@ class QueueView:
         return self.is_empty or self.head_queued_at is not None
 
 
-def look_at_queue(queue: str, priority: int = 0) -> QueueView:
+def look_at_queue(queue: str, priority: int) -> QueueView:
     """Look at the head of a queue, among its messages of one priority. Raises `BrokerAway`."""
     if is_away():
         raise BrokerAway("it did not answer a moment ago")
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1, interval_start=0.1)
-            channel = broker.default_channel
-            with channel.conn_or_acquire() as client:
-                waiting = client.lrange(channel._q_for_pri(queue, priority), -HEAD_LENGTH, -1)  # noqa: SLF001
+            with broker.default_channel.conn_or_acquire() as client:
+                waiting = client.lrange(key_of(queue, priority), -HEAD_LENGTH, -1)
     except AWAY as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error
     return QueueView(is_empty=not waiting, head_queued_at=queued_at_of_head(waiting))
 
 
-def count_waiting(queue: str) -> Waiting:
-    """Count the messages in a queue, at all priorities. Raises `BrokerAway`."""
+def count_waiting(queue: str, priority: int) -> Waiting:
+    """Count the messages in a queue that are of a priority, or taken before those. Raises `BrokerAway`."""
     if is_away():
         raise BrokerAway("it did not answer a moment ago")
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1, interval_start=0.1)
-            return look_at_queues(broker.default_channel, [queue])
+            return look_at_queues(broker.default_channel, [queue], up_to=priority)
     except AWAY as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error

@@ -20,6 +20,7 @@ from maestro.core.ids import new_id, parse_id
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.inputs import resolve_inputs
+from workflows.definition.priority import Priority
 from workflows.definition.problems import InputsInvalid
 from workflows.definition.secrets import Secrets
 from workflows.dispatch import finish, publish, start
@@ -44,7 +45,7 @@ FROM workflows w LEFT JOIN workflow_versions v
 WHERE w.organization_id = %(organization_id)s AND (w.id = %(id)s OR w.name = %(name)s)
 ORDER BY w.archived_at DESC NULLS FIRST LIMIT 1
 """
-_PARENT_RUN = "SELECT environment_id, user_id, depth FROM workflow_runs WHERE id = %(run_id)s"
+_PARENT_RUN = "SELECT environment_id, user_id, depth, priority FROM workflow_runs WHERE id = %(run_id)s"
 # A cancel or a pause that is under way is waited for, and one that comes later waits: so it meets either no child or
 # the child with all its rows.
 _LOCK_PARENT_RUN = (
@@ -253,6 +254,7 @@ def _plan(connection: sql.Connection, claimed: Claim, child: ChildRun) -> Planne
         version_id=found["version_id"],
         user_id=parent["user_id"],
         trigger_type=TRIGGER_TYPE,
+        priority=version.definition.priority or Priority(parent["priority"]),
         inputs=resolve_inputs(version.definition.inputs, dict(child.inputs)),
         times=StartTimes(),
     )

@@ -60,9 +60,9 @@ WITH run AS (
         outputs = %(outputs)s, expires_at = NULL,
         reason = CASE hold WHEN 1 THEN reason ELSE 'hooks' END, hold = CASE hold WHEN 1 THEN 1 ELSE 0 END
     WHERE id = %(run_id)s AND status = 'running'
-    RETURNING id, organization_id, workflow_version_id, section, hold
+    RETURNING id, organization_id, workflow_version_id, section, hold, priority
 ), rows AS ({rows.INSERT_TASKS})
-SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL
+SELECT id, task_key, generation, priority, queued_at FROM rows WHERE queued_at IS NOT NULL
 """
 _READ_OUTCOME = """
 SELECT r.outcome AS status, r.error_message, ARRAY(

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from executors.pools.lease import RELIST
 from maestro.core import sql
 from workflows.dispatch import advance, each, publish
-from workflows.dispatch.publish import Ready, RunRef
+from workflows.dispatch.publish import RunRef
 from workflows.runs.counters import Counter, adding
 from workflows.runs.statuses import Reason, TaskStatus
 
@@ -106,8 +106,8 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
             ELSE '' END
     FROM judged j
     WHERE c.id = j.id AND c.claim_token = j.claim_token AND {guard}
-    RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.queued_at, c.attempt, c.worker,
-              c.started_at, c.hold, c.claim_message, j.code, j.cause, j.losses, j.claim_token AS taken_token
+    RETURNING c.id, c.organization_id, c.run_id, c.task_key, c.status, c.generation, c.priority, c.queued_at, c.attempt,
+              c.worker, c.started_at, c.hold, c.claim_message, j.code, j.cause, j.losses, j.claim_token AS taken_token
 ), history AS (
     INSERT INTO task_attempts (
         organization_id, task_execution_id, attempt, status, error_code, error_message, worker, started_at, claim_token
@@ -119,7 +119,8 @@ WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
 ), counted AS (
     {count}
 )
-SELECT id, organization_id, run_id, task_key, status, generation, queued_at, hold, claim_message FROM taken
+SELECT id, organization_id, run_id, task_key, status, generation, priority, queued_at, hold, claim_message
+FROM taken
 """
 # The history is written first: whoever notes a late result locks it, then the counters, too.
 _COUNT = adding(
@@ -226,5 +227,4 @@ def _go_on(connection: sql.Connection, row: Mapping[str, Any]) -> None:
     if row["status"] != TaskStatus.QUEUED:
         advance.advance_from(connection, run, version, [row["task_key"]])
     elif row["hold"] == 0:
-        ready = Ready(**{name: row[name] for name in ("id", "task_key", "generation", "queued_at")})
-        publish.publish(run, version, [ready], alone=True)
+        publish.publish(run, version, [publish.ready_of(row)], alone=True)

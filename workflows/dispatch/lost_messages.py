@@ -10,7 +10,7 @@ from psycopg.rows import dict_row, tuple_row
 from maestro.core import sql
 from workflows.dispatch import advance, each, holds, publish
 from workflows.dispatch.broker import BrokerAway, look_at_queue
-from workflows.dispatch.publish import Ready, RunRef
+from workflows.dispatch.publish import RunRef
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ WITH lost AS (
     FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE task_executions c SET queued_at = clock_timestamp() FROM lost WHERE c.id = lost.id
-RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.generation, c.queued_at
+RETURNING c.id, c.run_id, c.organization_id, c.task_key, c.generation, c.priority, c.queued_at
 """
 
 
@@ -74,10 +74,8 @@ def _resend_of_queue(connection: sql.Connection, queue: str, priority: int) -> i
             # Whoever made it ready may have died before the look at pauses that comes before its message.
             if holds.is_started_paused(connection, run):
                 continue
-            ready = Ready(
-                id=row["id"], task_key=row["task_key"], generation=row["generation"], queued_at=row["queued_at"]
-            )
-            publish.publish(run, advance.version_of_run(connection, run.run_id), [ready], alone=True)
+            version = advance.version_of_run(connection, run.run_id)
+            publish.publish(run, version, [publish.ready_of(row)], alone=True)
     if rows:
         logger.warning("Sent %d tasks again whose messages the broker had lost", len(rows))
     return len(rows)

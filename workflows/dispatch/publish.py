@@ -4,9 +4,10 @@ rows say `queued`, so recovery sends them.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,7 +32,7 @@ MAX_SENT_AT_START = 50
 _QUEUED_TASKS = """
 UPDATE task_executions SET queued_at = clock_timestamp()
 WHERE run_id = %(run_id)s AND status = 'queued' AND hold = 0 AND map_index IS NULL
-RETURNING id, task_key, generation, queued_at
+RETURNING id, task_key, generation, priority, queued_at
 """
 
 
@@ -45,6 +46,8 @@ class Ready:
     """The task's name inside its definition."""
     generation: int
     """Generation of the row."""
+    priority: int
+    """That of its run, as the broker numbers it."""
     queued_at: datetime.datetime
     """When it became queued, by the database's clock."""
 
@@ -59,8 +62,13 @@ class RunRef:
     """Its tenant."""
 
 
+def ready_of(row: Mapping[str, Any]) -> Ready:
+    """Return a row that just became queued, from one that was read with other columns too."""
+    return Ready(**{field.name: row[field.name] for field in dataclasses.fields(Ready)})
+
+
 def publish(run: RunRef, version: CompiledVersion, ready: Sequence[Ready], *, alone: bool = False) -> None:
-    """Send what runs from rows that became ready at the same time.
+    """Send what runs from rows of one section of a run that became ready at the same time.
 
     `alone` is for rows woken by recovery, a timer or a signal: each gets a canvas that ends with itself.
     """
@@ -68,6 +76,7 @@ def publish(run: RunRef, version: CompiledVersion, ready: Sequence[Ready], *, al
         run_id=run.run_id,
         organization_id=run.organization_id,
         workflow_name=version.definition.name,
+        priority=ready[0].priority,
         generations={row.task_key: row.generation for row in ready if row.generation},
         queued_at={row.task_key: row.queued_at for row in ready},
     )
@@ -85,7 +94,8 @@ def publish_start(run: RunRef, version: CompiledVersion, ready: Sequence[Ready])
     if len(ready) <= MAX_SENT_AT_START:
         publish(run, version, ready)
         return
-    _send(canvas.ask_to_send_queued(run.run_id, run.organization_id), ready[0].queued_at)
+    asking = canvas.ask_to_send_queued(run.run_id, run.organization_id, ready[0].priority)
+    _send(asking, ready[0].queued_at)
 
 
 def publish_queued(connection: sql.Connection, run: RunRef, version: CompiledVersion, *, alone: bool = False) -> None:

@@ -13,8 +13,9 @@ from itertools import groupby
 from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
+from workflows.definition.priority import Priority
 from workflows.dispatch import advance, cancellation, children, each
-from workflows.dispatch.broker import BrokerAway, look_at_queue
+from workflows.dispatch.broker import BrokerAway, QueueView, look_at_queue
 from workflows.dispatch.publish import RunRef
 from workflows.runs import joins
 
@@ -32,13 +33,13 @@ WHOLE_SECONDS = 60.0
 
 _UNTIL = "SELECT coalesce(%(head)s, clock_timestamp()) - %(grace)s"
 # A pending task may have its message waiting: it was sent when the last need ended. So only what was decided well
-# before the head of the queue is looked at, and that no worker holds. The first condition on needs finds an open one in
-# a few steps; the count visits them all.
+# before the head of the queue is looked at, among the messages of its priority, and that no worker holds. The first
+# condition on needs finds an open one in a few steps; the count visits them all.
 _READY_TASKS = """
 SELECT t.run_id, t.organization_id, t.task_key
 FROM {candidates} CROSS JOIN LATERAL ({count_needs}) n
 WHERE t.status = 'pending' AND t.hold = 0 AND t.map_index IS NULL
-  AND {may_be_decided} AND {decision} IS NOT NULL
+  AND t.priority = %(priority)s AND {may_be_decided} AND {decision} IS NOT NULL
   AND coalesce(n.last_finished_at, t.created_at) < %(until)s
   AND NOT EXISTS (
       SELECT FROM executor_workers w CROSS JOIN unnest(w.held) AS message
@@ -49,7 +50,10 @@ LIMIT %(limit)s
 """
 # Run by run, whatever the planner expects: the pending rows of all other runs may be a million.
 _OF_LATE = """
-(SELECT DISTINCT run_id FROM task_executions WHERE finished_at >= %(since)s AND finished_at < %(until)s) ended
+(
+    SELECT DISTINCT run_id FROM task_executions
+    WHERE finished_at >= %(since)s AND finished_at < %(until)s AND priority = %(priority)s
+) ended
 CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE run_id = ended.run_id AND status = 'pending' OFFSET 0) t
 """
 
@@ -81,32 +85,38 @@ class ReadySweep:
 
     def __init__(self) -> None:
         self._whole_due_at = -math.inf
-        self._since: datetime.datetime | None = None
+        self._since: dict[int, datetime.datetime] = {}
 
     def recover(self, connection: sql.Connection) -> int:
         """Look at the runs in which a task ended since the last look, now and then at all. Returns how many tasks."""
         try:
-            view = look_at_queue(CANVAS_QUEUE)
+            views = {priority.step: look_at_queue(CANVAS_QUEUE, priority.step) for priority in Priority}
         except BrokerAway as error:
             logger.warning("Broker not available, ready tasks are looked for later: %s", error)
             return 0
-        if not view.is_dated:
-            return 0
         is_whole = time.monotonic() >= self._whole_due_at
+        found = sum(self._recover(connection, step, view, is_whole) for step, view in views.items() if view.is_dated)
+        if is_whole:
+            self._whole_due_at = time.monotonic() + WHOLE_SECONDS
+        return found
+
+    def _recover(self, connection: sql.Connection, priority: int, view: QueueView, is_whole: bool) -> int:
+        """Look among the tasks of one priority, as far as the head of their messages allows."""
         with sql.cursor(connection, scalar_row) as cursor:
             until = cursor.execute(_UNTIL, {"head": view.head_queued_at, "grace": GRACE}).fetchone()
         assert until is not None
-        found = _recover_between(connection, None if is_whole else self._since, until)
-        if is_whole:
-            self._whole_due_at = time.monotonic() + WHOLE_SECONDS
+        since = None if is_whole else self._since.get(priority)
+        found = _recover_between(connection, priority, since, until)
         if found < MAX_PER_SWEEP:
             # Overlapping: what could not be done this time is met once more.
-            self._since = until - GRACE
+            self._since[priority] = until - GRACE
         return found
 
 
-def _recover_between(connection: sql.Connection, since: datetime.datetime | None, until: datetime.datetime) -> int:
-    parameters = {"since": since, "until": until, "limit": MAX_PER_SWEEP}
+def _recover_between(
+    connection: sql.Connection, priority: int, since: datetime.datetime | None, until: datetime.datetime
+) -> int:
+    parameters = {"priority": priority, "since": since, "until": until, "limit": MAX_PER_SWEEP}
     with sql.cursor(connection, tuple_row) as cursor:
         rows = cursor.execute(_READY_ANYWHERE if since is None else _READY_OF_LATE, parameters).fetchall()
     for (run_id, organization_id), found in groupby(rows, key=lambda row: row[:2]):

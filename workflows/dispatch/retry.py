@@ -21,7 +21,7 @@ from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.dispatch import each, publish
-from workflows.dispatch.publish import Ready, RunRef
+from workflows.dispatch.publish import RunRef
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ WITH due AS (
 )
 UPDATE task_executions c SET status = 'queued', wake_at = NULL, queued_at = clock_timestamp()
 FROM due WHERE c.id = due.id
-RETURNING c.run_id, c.organization_id, c.id, c.task_key, c.generation, c.queued_at,
+RETURNING c.run_id, c.organization_id, c.id, c.task_key, c.generation, c.priority, c.queued_at,
           (SELECT workflow_version_id FROM workflow_runs WHERE id = c.run_id)
 """
 
@@ -134,7 +134,7 @@ def wake_due(connection: sql.Connection) -> int:
     rows.sort(key=lambda row: str(row["run_id"]))
     of_run = itemgetter("run_id", "organization_id", "workflow_version_id")
     for (run_id, organization_id, version_id), woken in groupby(rows, key=of_run):
-        ready = [Ready(**{name: row[name] for name in ("id", "task_key", "generation", "queued_at")}) for row in woken]
+        ready = [publish.ready_of(row) for row in woken]
         with each.run_of(run_id):
             version = cache.get_version(connection, version_id)
             publish.publish(RunRef(run_id=run_id, organization_id=organization_id), version, ready, alone=True)

@@ -18,6 +18,7 @@ from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.inputs import resolve_inputs
+from workflows.definition.priority import Priority
 from workflows.definition.problems import InputsInvalid, Problem
 from workflows.dispatch import each, start
 from workflows.dispatch.publish import Ready, RunRef
@@ -95,6 +96,7 @@ def _insert(
         version_id=request["workflow_version_id"],
         user_id=None,
         trigger_type="sql",
+        priority=version.definition.priority or Priority.NORMAL,
         inputs=given if problems else inputs,
         times=StartTimes(start_at=request["start_at"], deadline_at=request["deadline_at"]),
     )

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from maestro.core import sql
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
+from workflows.definition.priority import Priority
 from workflows.dispatch import each, holds, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.runs.rows import INSERT_TASKS
@@ -26,44 +27,45 @@ logger = logging.getLogger(__name__)
 
 MAX_PER_LOOK = 200
 
-_READY = "SELECT id, task_key, generation, queued_at FROM rows WHERE queued_at IS NOT NULL"
+_READY = "SELECT id, task_key, generation, priority, queued_at FROM rows WHERE queued_at IS NOT NULL"
 # The run and the rows of all its own tasks in one statement; hooks get theirs when these have ended.
 _INSERT_RUN = f"""
 WITH run AS (
     INSERT INTO workflow_runs (
-        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
-        hold, inputs, error_message, created_at, started_at, deadline_at, expires_at,
+        id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, priority, status,
+        reason, hold, inputs, error_message, created_at, started_at, deadline_at, expires_at,
         parent_task_id, parent_generation, parent_attempt, is_awaited, depth
     )
     VALUES (
         %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-        %(trigger_type)s, 'running', %(reason)s, %(hold)s, %(inputs)s, '', clock_timestamp(), clock_timestamp(),
-        %(deadline_at)s, least(clock_timestamp() + %(timeout)s, %(deadline_at)s),
+        %(trigger_type)s, %(priority)s, 'running', %(reason)s, %(hold)s, %(inputs)s, '', clock_timestamp(),
+        clock_timestamp(), %(deadline_at)s, least(clock_timestamp() + %(timeout)s, %(deadline_at)s),
         %(parent_task_id)s, %(parent_generation)s, %(parent_attempt)s, %(is_awaited)s, %(depth)s
     )
-    RETURNING id, organization_id, workflow_version_id, section, hold
+    RETURNING id, organization_id, workflow_version_id, section, hold, priority
 ), rows AS ({INSERT_TASKS})
 {_READY}
 """
 _INSERT_DELAYED = """
 INSERT INTO workflow_runs (
-    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
-    hold, inputs, error_message, created_at, start_at, deadline_at
+    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, priority, status,
+    reason, hold, inputs, error_message, created_at, start_at, deadline_at
 )
 VALUES (
     %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-    %(trigger_type)s, 'pending', 'delayed', 0, %(inputs)s, '', clock_timestamp(), %(start_at)s, %(deadline_at)s
+    %(trigger_type)s, %(priority)s, 'pending', 'delayed', 0, %(inputs)s, '', clock_timestamp(), %(start_at)s,
+    %(deadline_at)s
 )
 """
 _INSERT_REFUSED = """
 INSERT INTO workflow_runs (
-    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, status, reason,
-    hold, inputs, error_message, created_at, finished_at, outcome
+    id, organization_id, environment_id, workflow_id, workflow_version_id, user_id, trigger_type, priority, status,
+    reason, hold, inputs, error_message, created_at, finished_at, outcome
 )
 VALUES (
     %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-    %(trigger_type)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(), clock_timestamp(),
-    'failed'
+    %(trigger_type)s, %(priority)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(),
+    clock_timestamp(), 'failed'
 )
 """
 # The clock is read by a query of its own, so that the index finds what is due.
@@ -80,7 +82,7 @@ WITH run AS (
     SET status = 'running', reason = '', started_at = clock_timestamp(),
         expires_at = least(clock_timestamp() + %(timeout)s, deadline_at)
     WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND hold = 0
-    RETURNING id, organization_id, workflow_version_id, section, hold
+    RETURNING id, organization_id, workflow_version_id, section, hold, priority
 ), rows AS ({INSERT_TASKS})
 {_READY}
 """
@@ -102,6 +104,8 @@ class NewRun:
     """Who starts it."""
     trigger_type: str
     """What starts it."""
+    priority: Priority
+    """Whether its tasks are taken before or after those of others."""
     inputs: Mapping[str, Any]
     """Its inputs, judged and complete."""
     times: StartTimes
@@ -195,6 +199,7 @@ def _columns(new: NewRun) -> dict[str, Any]:
         "version_id": new.version_id,
         "user_id": new.user_id,
         "trigger_type": new.trigger_type,
+        "priority": new.priority,
         "inputs": Jsonb(new.inputs),
         "start_at": new.times.start_at,
         "deadline_at": new.times.deadline_at,

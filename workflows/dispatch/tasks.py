@@ -20,8 +20,21 @@ from workflows.dispatch.messages import CallRef, Holder, TaskRef
 from workflows.dispatch.publish import RunRef
 
 
+class CanvasTask(Task):
+    """A task whose messages keep their priority along a canvas: Celery sends the chord inside a chain on without."""
+
+    abstract = True
+
+    def apply_async(self, *args: Any, priority: int | None = None, **options: Any) -> Any:
+        """Send a message; one without a priority of its own has that of the message which is executed."""
+        if priority is None:
+            priority = (self.request.delivery_info or {}).get("priority")
+        return super().apply_async(*args, priority=priority, **options)
+
+
 @shared_task(
     bind=True,
+    base=CanvasTask,
     name=EXECUTE,
     acks_late=True,
     reject_on_worker_lost=True,

@@ -14,6 +14,7 @@ from executors.pools.lease import LEASE
 from executors.pools.queues import Waiting
 from maestro.core import sql
 from maestro.core.clock import format_time
+from workflows.definition.priority import Priority
 from workflows.dispatch import broker
 from workflows.dispatch.broker import BrokerAway
 from workflows.models import Pause, TaskExecution, WorkflowRun
@@ -49,7 +50,7 @@ class CauseFinder:
         assert now is not None
         self._now = now
         self._workers: list[Worker] | None = None
-        self._queues: dict[str, Cause] = {}
+        self._queues: dict[tuple[str, int], Cause] = {}
 
     def of_run(self, run: WorkflowRun, found: Sequence[Pause]) -> Iterator[Cause]:
         """Yield what keeps all of a run, given the pauses that cover something of it."""
@@ -80,7 +81,7 @@ class CauseFinder:
             case TaskStatus.PENDING:
                 yield from self._of_pending(task)
             case TaskStatus.QUEUED:
-                yield self._of_queue(task.queue)
+                yield self._of_queue(task.queue, task.priority)
             case TaskStatus.RUNNING:
                 yield from self._of_running(task)
             case _:
@@ -95,32 +96,33 @@ class CauseFinder:
             names = _names(keys)
             yield Cause(code="dependency", message=f"It waits for {names}.", holder=names)
         elif task.hold == 0:
-            yield self._of_queue(task.queue)
+            yield self._of_queue(task.queue, task.priority)
 
-    def _of_queue(self, queue: str) -> Cause:
-        if queue not in self._queues:
-            self._queues[queue] = self._look_at_queue(queue)
-        return self._queues[queue]
+    def _of_queue(self, queue: str, priority: int) -> Cause:
+        if (queue, priority) not in self._queues:
+            self._queues[queue, priority] = self._look_at_queue(queue, priority)
+        return self._queues[queue, priority]
 
-    def _look_at_queue(self, queue: str) -> Cause:
+    def _look_at_queue(self, queue: str, priority: int) -> Cause:
         holder = f"queue {queue}"
         workers = [worker for worker in self._live_workers() if queue in worker.queues]
         if not workers:
             message = f"No worker takes tasks from the queue {queue}: start one, `maestro up` does."
             return Cause(code="no_worker", message=message, holder=holder)
         try:
-            waiting = broker.count_waiting(queue)
+            waiting = broker.count_waiting(queue, priority)
         except BrokerAway:
             message = "The broker does not answer. The task is sent again when it does."
             return Cause(code="broker_away", message=message, holder="broker")
-        return Cause(code="queue", message=self._of_waiting_messages(queue, waiting, workers), holder=holder)
+        message = f"{_ready(priority)} {self._of_waiting_messages(queue, waiting, workers)}"
+        return Cause(code="queue", message=message, holder=holder)
 
     def _of_waiting_messages(self, queue: str, waiting: Waiting, workers: Sequence[Worker]) -> str:
         processes, busy = (sum(counts) for counts in zip(*((w.concurrency, len(w.held)) for w in workers), strict=True))
         before = "1 message waits" if waiting.count == 1 else f"{waiting.count:,} messages wait"
         since = f", the next since {format_time(waiting.oldest_queued_at)}" if waiting.oldest_queued_at else ""
         served = f"{len(workers)} worker{'s' if len(workers) > 1 else ''} with {processes} processes take from it"
-        return f"It is ready. In the queue {queue} {before}{since}; {served}, {min(busy, processes)} of them busy."
+        return f"In the queue {queue} {before}{since}; {served}, {min(busy, processes)} of them busy."
 
     def _of_running(self, task: TaskExecution) -> Iterator[Cause]:
         worker = Worker.objects.filter(id=task.claim_worker_id).first() if task.claim_worker_id else None
@@ -188,6 +190,12 @@ class CauseFinder:
         if self._workers is None:
             self._workers = list(Worker.objects.filter(lost_at=None, heartbeat_at__gt=self._now - LEASE))
         return self._workers
+
+
+def _ready(step: int) -> str:
+    """Say that a task is ready, and whether others are taken before it or after it."""
+    known = {priority.step: f", and its priority is {priority}" for priority in (Priority.HIGH, Priority.LOW)}
+    return f"It is ready{known.get(step, '')}."
 
 
 def _of_ended(task: TaskExecution) -> Iterator[Cause]:

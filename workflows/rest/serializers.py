@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from executors.models import TaskLogLine
 from maestro.core.rest.openapi import ProblemEntry
 from workflows.definition.document import Document, parse_document
+from workflows.definition.priority import Priority
 from workflows.definition.secrets import Secrets
 from workflows.definition.sections import Section
 from workflows.models import Pause, TaskAttempt, TaskExecution, Workflow, WorkflowRun, WorkflowVersion
@@ -85,6 +86,13 @@ class RunInput(StrictInput):
         required=False,
         allow_null=True,
         help_text="When it is ended, finished or not: a time, or how long after its start, `45m`.",
+    )
+    priority = serializers.ChoiceField(
+        [priority.value for priority in Priority],
+        required=False,
+        allow_null=True,
+        help_text="Whose tasks workers take first. Default: what the workflow says, or `normal`.",
+        error_messages={"invalid_choice": "must be high, normal or low"},
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -215,6 +223,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "status",
             "reason",
             "is_paused",
+            "priority",
             "outcome",
             "inputs",
             "outputs",

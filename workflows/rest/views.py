@@ -25,6 +25,7 @@ from maestro.core.rest.parsers import YAML_PARSERS, StrictJSONParser
 from workflows.catalog import selectors as catalog
 from workflows.catalog import services as catalog_services
 from workflows.compiler import sketch
+from workflows.definition.priority import Priority
 from workflows.definition.problems import DefinitionInvalid
 from workflows.errors import DefinitionRefused
 from workflows.explanation import selectors as explanation
@@ -193,6 +194,7 @@ class WorkflowRunStartView(ApiView):
             version_number=wanted.get("version"),
             start_at=wanted.get("delay") or wanted.get("start_at"),
             deadline=wanted.get("deadline"),
+            priority=Priority(wanted["priority"]) if wanted.get("priority") else None,
             reservation=self.reservation,
         )
         return Response(serializers.RunOutput(run).data, status=201)

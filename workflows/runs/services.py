@@ -19,6 +19,7 @@ from maestro.core.ids import new_id
 from workflows.catalog import cache
 from workflows.catalog import selectors as catalog
 from workflows.definition.inputs import resolve_inputs
+from workflows.definition.priority import Priority
 from workflows.definition.problems import InputsInvalid
 from workflows.dispatch import cancellation, start
 from workflows.dispatch.publish import RunRef
@@ -37,14 +38,16 @@ def start_run(
     version_number: int | None = None,
     start_at: datetime.datetime | datetime.timedelta | None = None,
     deadline: datetime.datetime | datetime.timedelta | None = None,
+    priority: Priority | None = None,
     reservation: Reservation | None = None,
 ) -> WorkflowRun:
     """Start a run of a workflow's active version, or of the one named; once only under the idempotency key reserved.
 
     With `start_at`, a time or a delay, the run is there at once, with its version and inputs, but begins then. With
-    `deadline`, a time or how long after the start, it is ended then. Raises `WorkflowNotFound`, `VersionNotFound`,
-    `WorkflowArchived`, `InputsRefused` and `StartTimesRefused` with every problem, and `RequestInProgress` when
-    somebody else starts the run under that key.
+    `deadline`, a time or how long after the start, it is ended then. Without `priority` it has its workflow's.
+
+    Raises `WorkflowNotFound`, `VersionNotFound`, `WorkflowArchived`, `InputsRefused` and `StartTimesRefused` with every
+    problem, and `RequestInProgress` when somebody else starts the run under that key.
     """
     actor.require(Permission.START_RUNS)
     workflow = catalog.get_workflow(actor=actor, reference=reference)
@@ -65,6 +68,7 @@ def start_run(
         version_id=row.id,
         user_id=actor.user_id,
         trigger_type="manual",
+        priority=priority or version.definition.priority or Priority.NORMAL,
         inputs=resolved,
         times=times,
     )

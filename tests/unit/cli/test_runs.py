@@ -43,6 +43,16 @@ def test_run_that_begins_later_says_when(api: FakeApi, maestro: Maestro):
     )
 
 
+@pytest.mark.parametrize(
+    ("priority", "shown"), [("high", ["priority  high"]), ("normal", []), ("low", ["priority  low"])]
+)
+def test_priority_is_shown_unless_it_is_normal(api: FakeApi, maestro: Maestro, priority: str, shown: list[str]):
+    api.on("GET", RUN, run_json("running", priority=priority))
+    api.on_list(f"{RUN}/task-executions", [])
+
+    assert [line for line in maestro("show", RUN_ID).stdout.splitlines() if "priority" in line] == shown
+
+
 def test_runs_as_json_are_one_document(api: FakeApi, maestro: Maestro):
     api.on_list("/workflow-runs", [run_json("running")])
 

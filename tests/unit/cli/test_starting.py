@@ -109,9 +109,10 @@ def test_following_shows_the_run_to_its_end(api: FakeApi, maestro: Maestro):
         (("--at", "2030-01-31T09:00+01:00"), {"start_at": "2030-01-31T09:00:00+01:00"}),
         (("--delay", "2h", "--deadline", "45m"), {"delay": "2h", "deadline": "45m"}),
         (("--deadline", "2030-01-31T08:00Z"), {"deadline": "2030-01-31T08:00:00+00:00"}),
+        (("--priority", "low"), {"priority": "low"}),
     ],
 )
-def test_times_are_sent(api: FakeApi, maestro: Maestro, flags: tuple[str, ...], sent: dict[str, str]):
+def test_times_and_priority_are_sent(api: FakeApi, maestro: Maestro, flags: tuple[str, ...], sent: dict[str, str]):
     maestro("run", "flights", *flags)
 
     assert api.requests[-1].document == {"inputs": {}, **sent}

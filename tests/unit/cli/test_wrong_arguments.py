@@ -37,6 +37,7 @@ WRONG = [
     ("run flights --delay soon", 2, "'soon' is no duration such as 90s, 5m, 2h or 1d."),
     ("run flights --at 2030-01-31T08:00Z --delay 5m", 2, "--at and --delay both say when the run begins; give one of"),
     ("run flights --deadline later", 2, "'later' is neither a duration such as 45m or 2h nor a time with its zone "),
+    ("run flights --priority urgent", 2, "'urgent' is not one of 'high', 'normal', 'low'."),
     ("run flights --idempotency-key ü", 2, "'ü' is no key: give 1 to 255 printable ASCII characters."),
     ("run flights extra", 2, "Got unexpected extra argument (extra)"),
     ("run flights --folow", 2, "No such option '--folow'. Did you mean '--follow'?"),

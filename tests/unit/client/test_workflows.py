@@ -83,12 +83,12 @@ def test_versions_canvas_activation_and_archiving_have_their_paths(api: FakeApi,
     assert activated == archived == WORKFLOW
 
 
-def test_run_is_started_with_inputs_and_version(api: FakeApi, client: Client):
+def test_run_is_started_with_inputs_version_and_priority(api: FakeApi, client: Client):
     api.on("POST", "/workflows/flights/runs", {"id": "r", "workflow": "flights", "status": "running"}, status=201)
 
-    run = client.workflows.start_run("flights", inputs={"day": "2026-01-31"}, version=2).run
+    run = client.workflows.start_run("flights", inputs={"day": "2026-01-31"}, version=2, priority="low").run
 
-    assert api.requests[0].document == {"inputs": {"day": "2026-01-31"}, "version": 2}
+    assert api.requests[0].document == {"inputs": {"day": "2026-01-31"}, "version": 2, "priority": "low"}
     assert run.status == "running"
     assert not run.is_finished
 

@@ -48,6 +48,8 @@ def test_schema_is_a_json_schema_that_stands_alone():
         MINIMAL | {"tasks": {"a": {"uses": "noop", "timeout": None, "retry": {"backoff": 1, "within": None}}}},
         MINIMAL | {"tasks": {"a": {"uses": "noop", "output": {"type": "object", "required": ["rows"]}}}},
         MINIMAL | {"tasks": {"a": {"uses": "noop", "output": None}}},
+        MINIMAL | {"priority": "low"},
+        MINIMAL | {"priority": None},
     ],
 )
 def test_document_that_is_valid_is_accepted(value):
@@ -68,6 +70,8 @@ def test_options_that_are_valid_are_accepted(kind, options):
         {"name": "Flights"},
         {"name": "0190a9b2-7b4c-7000-8000-000000000000"},
         {"deadline": "3s"},
+        {"priority": "urgent"},
+        {"priority": 6},
         {"tasks": {}},
         {"tasks": {"A": {"uses": "noop"}}},
         {"tasks": {"if": {"uses": "noop"}}},

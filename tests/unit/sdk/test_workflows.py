@@ -119,6 +119,16 @@ def test_wrong_time_limits_of_a_workflow_are_refused():
         workflow(task_timeout={"totle": 5})(samples.clean_up.function)
 
 
+def test_priority_of_a_workflow_is_written_and_a_wrong_one_refused():
+    @workflow(priority="low")
+    def flow():
+        shell("true")
+
+    assert flow.definition()["priority"] == "low"
+    with pytest.raises(DefinitionError, match="priority is one of high, normal, low, not 'lo'; did you mean"):
+        workflow(priority="lo")(samples.clean_up.function)
+
+
 def test_task_is_the_function_outside_of_a_workflow():
     table = samples.read("as given", limit=2)
 
