@@ -24,6 +24,7 @@ from maestro.chaos.rows import Leftovers
 from maestro.chaos.schedule import Injected
 from maestro.chaos.scratch import ScratchStack
 from maestro.client import Client, ClientError
+from workflows.definition.priority import Priority
 
 WORKERS = 2
 MOST_OPEN = 12
@@ -41,6 +42,7 @@ DRAIN_SECONDS = 30.0
 """After the last end the queues must be empty within this."""
 STALL_SECONDS = 180.0
 """When no run was started and none has ended for so long, no more are started."""
+_PRIORITIES = tuple(priority.value for priority in Priority)
 UNAVAILABLE = (psycopg.OperationalError, redis.RedisError)
 
 
@@ -166,12 +168,13 @@ class _Starts:
         name = graphs.workflow_name(number)
         inputs = {"effects": str(self._stack.effects_file)}
         key, keyed_at = "", -math.inf
+        priority = _PRIORITIES[number % len(_PRIORITIES)]
         while not self._is_stalled:
             if time.monotonic() - keyed_at > KEY_SECONDS:
                 self.keys += 1
                 key, keyed_at = f"chaos-{self.keys}", time.monotonic()
             try:
-                run = self._client.workflows.start_run(name, inputs=inputs, idempotency_key=key).run
+                run = self._client.workflows.start_run(name, inputs=inputs, priority=priority, idempotency_key=key).run
             except ClientError:
                 time.sleep(RETRY_SECONDS)
                 self._look("running")

@@ -1,5 +1,6 @@
 """Random graphs through real workers, and what the reference says of them."""
 
+import itertools
 import random
 import time
 import uuid
@@ -8,6 +9,7 @@ from tests.builders import wait_for_end
 from tests.reference import ExpectedTask, interpret
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
+from workflows.definition.priority import Priority
 from workflows.definition.spec import RunIf
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
@@ -28,17 +30,19 @@ def random_tasks(seed):
     return tasks
 
 
-def start(actor, tasks, seconds=0.05):
+def start(actor, tasks, seconds=0.05, priority=Priority.NORMAL):
     value = {"schema_version": 1, "name": f"h-{uuid.uuid4().hex[:12]}", "tasks": {}}
     for key, task in tasks.items():
         value["tasks"][key] = task.as_definition()
         value["tasks"][key].setdefault("with", {})["duration"] = seconds
     workflow = catalog.apply_definition(actor=actor, document=Document.of(value)).workflow
-    return runs.start_run(actor=actor, reference=str(workflow.id), inputs={}).id
+    return runs.start_run(actor=actor, reference=str(workflow.id), inputs={}, priority=priority).id
 
 
 def start_all(actor, seed):
-    return {start(actor, tasks): tasks for tasks in (random_tasks(seed * 100 + number) for number in range(RUNS))}
+    graphs = [random_tasks(seed * 100 + number) for number in range(RUNS)]
+    of_graphs = zip(graphs, itertools.cycle(Priority))
+    return {start(actor, tasks, priority=priority): tasks for tasks, priority in of_graphs}
 
 
 def check_all(started, seconds=RECOVERY_SECONDS):
