@@ -15,7 +15,7 @@ from django.test import Client  # noqa: E402
 
 from accounts.idempotency import keys  # noqa: E402
 from workflows.dispatch import publish, start  # noqa: E402
-from workflows.rest.views import WorkflowRunStartView  # noqa: E402
+from workflows.rest.run_views import WorkflowRunStartView  # noqa: E402
 
 insert_run = start.insert_run
 

@@ -262,7 +262,7 @@ def test_two_beats_at_once_make_one_run(actor, slug, connection, other, sent):
 
 
 @pytest.mark.parametrize("step", ["insert_run", "publish"])
-def test_beat_that_dies_at_any_step_loses_and_doubles_nothing(actor, slug, connection, other, monkeypatch, step):
+def test_beat_that_dies_at_any_step_loses_and_doubles_nothing(actor, slug, connection, other, sent, monkeypatch, step):
     def die(*_, **__):
         raise KeyboardInterrupt
 
