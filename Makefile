@@ -1,7 +1,7 @@
 # Installs, runs and checks Maestro. `make` alone lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down test unit lint bench docs record lock tools clean
+.PHONY: help setup setup-dev up down test acceptance unit lint bench docs record lock tools clean
 
 # Everything below is relative to the checkout, so that a path with spaces needs no quoting.
 VENV := .venv
@@ -21,10 +21,14 @@ up: setup ## Start everything in the foreground; DETACH=1 returns once it is rea
 down: setup ## Stop what `make up` started
 	@$(VENV)/bin/maestro down
 
-# The unit tests need one processor and no server, and so do the checks: side by side they take as long as one of them.
+# The acceptance tests mostly wait. The checks and the unit tests need one processor and no server: they are done beside.
 test: ## Check style, imports and types, and run all tests
-	@$(MAKE) --jobs=2 lint unit || { echo "Not all is well above: make lint and make unit show it one by one." >&2; exit 1; }
-	$(PYTHON) -m pytest --ignore=tests/unit
+	@$(MAKE) --jobs=2 acceptance lint unit \
+	    || { echo "Not all is well above: make lint, make unit and make acceptance show it one by one." >&2; exit 1; }
+	$(PYTHON) -m pytest tests/integration
+
+acceptance: setup-dev ## Run the acceptance tests only: they start stacks of their own
+	$(PYTHON) -m pytest tests/acceptance
 
 unit: setup-dev ## Run the unit tests only: no server, no worker
 	$(PYTHON) -m pytest tests/unit
