@@ -12,7 +12,10 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from celery import current_app
 from kombu.exceptions import OperationalError
@@ -47,27 +50,26 @@ class QueueView:
 
 def look_at_queue(queue: str, priority: int) -> QueueView:
     """Look at the head of a queue, among its messages of one priority. Raises `BrokerAway`."""
-    if is_away():
-        raise BrokerAway("it did not answer a moment ago")
-    try:
-        with current_app.connection_for_read() as broker:
-            broker.ensure_connection(max_retries=1, interval_start=0.1)
-            with broker.default_channel.conn_or_acquire() as client:
-                waiting = client.lrange(key_of(queue, priority), -HEAD_LENGTH, -1)
-    except AWAY as error:
-        note_away()
-        raise BrokerAway(type(error).__name__) from error
+    with _channel() as channel, channel.conn_or_acquire() as client:
+        waiting = client.lrange(key_of(queue, priority), -HEAD_LENGTH, -1)
     return QueueView(is_empty=not waiting, head_queued_at=queued_at_of_head(waiting))
 
 
 def count_waiting(queue: str, priority: int) -> Waiting:
     """Count the messages in a queue that are of a priority, or taken before those. Raises `BrokerAway`."""
+    with _channel() as channel:
+        return look_at_queues(channel, [queue], up_to=priority)
+
+
+@contextmanager
+def _channel() -> Iterator[Any]:
+    """Open a channel to look at queues; turn whatever a broker that is away makes of that into `BrokerAway`."""
     if is_away():
         raise BrokerAway("it did not answer a moment ago")
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1, interval_start=0.1)
-            return look_at_queues(broker.default_channel, [queue], up_to=priority)
+            yield broker.default_channel
     except AWAY as error:
         note_away()
         raise BrokerAway(type(error).__name__) from error
