@@ -7,11 +7,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from maestro.core import sql
 from tests.builders import start_run, statuses
 from tests.integration.schedules import connect, do, take
 from workflows.dispatch import leases, lost_messages, recovery, tick
 from workflows.dispatch.broker import QueueView
-from workflows.dispatch.tick import VICTIM_TRIES, Duty
+from workflows.dispatch.tick import Duty
 from workflows.models import TaskExecution
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -44,7 +45,7 @@ def test_victim_is_not_done_again_for_ever():
 
     tick._do(victim)
 
-    assert len(calls) == VICTIM_TRIES
+    assert len(calls) == sql.VICTIM_TRIES
 
 
 def test_database_that_is_away_is_asked_on_a_new_connection_next_time():

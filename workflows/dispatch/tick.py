@@ -34,8 +34,6 @@ from workflows.dispatch.retention import Pruning
 
 logger = logging.getLogger(__name__)
 
-# How often a duty is done again at once that the server ended for another transaction's sake.
-VICTIM_TRIES = 3
 _outage = Outage(logger, "the tick goes on")
 
 
@@ -90,17 +88,12 @@ class TickScheduler(Scheduler):
 
 def _do(duty: Duty) -> None:
     """Do a duty. Whatever goes wrong keeps no other duty from being done; it is due again soon."""
-    for _ in range(VICTIM_TRIES):
-        try:
-            duty.work(sql.engine_connection())
-            _outage.note_success()
-            return
-        except sql.UNAVAILABLE as error:
-            if sql.is_victim(error):
-                continue
+    try:
+        sql.repeat_if_victim(lambda: duty.work(sql.engine_connection()))
+        _outage.note_success()
+    except sql.UNAVAILABLE as error:
+        if not sql.is_victim(error):
             sql.drop_engine_connection()
             _outage.note_failure(error)
-            return
-        except Exception:
-            logger.exception("A duty of the tick failed, the tick goes on")
-            return
+    except Exception:
+        logger.exception("A duty of the tick failed, the tick goes on")
