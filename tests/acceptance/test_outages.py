@@ -16,6 +16,7 @@ from maestro.embedded import postgres
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.ports import HOST
 from tests.acceptance.conftest import running_stack
+from tests.processes import kill, suspend, suspended
 
 # A restart of a server and the pause of five seconds between two tries of a worker, on a busy machine.
 RECOVERY_SECONDS = 60
@@ -131,8 +132,7 @@ def superuser(hurt):
 def test_results_computed_while_the_database_hangs_and_then_dies_are_written_when_it_is_back(hurt, tmp_path):
     held = Held(hurt, tmp_path)
     stopped = of_postgres(hurt)
-    for process in stopped:
-        process.suspend()
+    suspend(stopped)
 
     held.let_go()
     asked_at = time.monotonic()
@@ -141,8 +141,7 @@ def test_results_computed_while_the_database_hangs_and_then_dies_are_written_whe
         looked = threads.submit(look_at_admin, hurt)
         answer, page = asked.result(), looked.result()
     waited = time.monotonic() - asked_at
-    for process in reversed(stopped):
-        process.kill()
+    kill(stopped)
 
     assert held.ends_at_its_first_attempts()
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
@@ -156,12 +155,9 @@ def test_results_computed_while_the_database_hangs_and_then_dies_are_written_whe
 def test_request_while_the_database_is_gone_is_told_so_and_noted_in_the_log(hurt):
     # Suspended, it starts nothing again.
     supervisor = psutil.Process(json.loads((hurt.home / "state.json").read_text())["pid"])
-    supervisor.suspend()
-    try:
+    with suspended([supervisor]):
         os.kill(pid_of(hurt, "postgres"), signal.SIGKILL)
         away = hurt.request("GET", "/workflows")
-    finally:
-        supervisor.resume()
     answers = [away]
 
     def is_back():

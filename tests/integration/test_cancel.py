@@ -9,6 +9,7 @@ from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, execute
 from tests.integration.conftest import WorkerProcess
 from tests.integration.schedules import FAILED, SUCCEEDED, row, take
+from tests.processes import suspended
 from workflows.dispatch import finish, leases, time_limits
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
@@ -148,17 +149,12 @@ def test_cancel_outlives_the_worker_that_should_obey_it(actor, worker, beat, tmp
     victim = WorkerProcess(tmp_path / "victim.log", name="victim", concurrency=1)
     worker_stopped = psutil.Process(worker.pid)
     tree = [worker_stopped, *worker_stopped.children(recursive=True)]
-    for each in tree:
-        each.suspend()
-    try:
+    with suspended(tree):
         victim.start()
         run = start_run(actor, {"a": calling("go_on"), "b": "a"})
         wait_until(is_running(run, "a"))
         cancel(actor, run)
         victim.stop(signal.SIGKILL)
-    finally:
-        for each in tree:
-            each.resume()
 
     assert wait_for_end(run.id, 40).status == "cancelled"
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}

@@ -15,6 +15,7 @@ from executors.models import Worker
 from executors.pools.queues import keys_of
 from tests.builders import make_actor, start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
+from tests.processes import kill, named, suspended
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
 
@@ -156,29 +157,18 @@ def is_available(run):
 @contextlib.contextmanager
 def hanging(servers, name):
     """Stop a server of the suite, with all its processes, for a while."""
-    found = [each for each in servers.processes() if name in each.name()]
+    found = named(servers.processes(), name)
     assert found
-    for each in found:
-        each.suspend()
-    try:
+    with suspended(found):
         yield
-    finally:
-        for each in found:
-            each.resume()
 
 
 @contextlib.contextmanager
 def absent(servers, name):
     """Kill a server of the suite, and keep its supervisor from starting it again for a while."""
-    supervisor = servers.supervisor()
-    supervisor.suspend()
-    for each in servers.processes():
-        if name in each.name():
-            each.kill()
-    try:
+    with suspended([servers.supervisor()]):
+        kill(named(servers.processes(), name))
         yield
-    finally:
-        supervisor.resume()
 
 
 @pytest.mark.parametrize("fault", [hanging, absent])

@@ -21,6 +21,7 @@ from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from tests.integration.graphs import RECOVERY_SECONDS, check_all, start, start_all
+from tests.processes import kill
 from tests.reference import ExpectedTask
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
@@ -161,7 +162,7 @@ def test_killed_children_cost_no_task(actor, victim, seed):
     for _ in range(4):
         children = psutil.Process(victim.pid).children()
         if children:
-            chance.choice(children).kill()
+            kill([chance.choice(children)])
         time.sleep(chance.uniform(0.1, 0.4))
 
     check_all(started)
