@@ -24,8 +24,11 @@ from workflows.runs.statuses import TaskStatus
 # re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled.
 # The commit is synchronous: what is finished stays finished.
 _RUNS = "t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s"
-# What waits keeps the token of the attempt that parked it: another wait has another one. What is paused waits on.
-_WAITS = "t.id = %(id)s AND t.status = 'waiting' AND t.claim_token = %(token)s AND t.hold = 0"
+# What waits keeps the token of the attempt that parked it: another wait has another one. A wait that has failed and is
+# tried again keeps it too, until the next attempt. What is paused waits on.
+_WAITS = """
+    t.id = %(id)s AND t.status = 'waiting' AND t.reason <> 'retry_backoff' AND t.claim_token = %(token)s AND t.hold = 0
+"""
 _FINISH = """
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
