@@ -7,7 +7,7 @@ import pytest
 from executors.base import ChildRun
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import do, held_open, hold, row, take
+from tests.integration.schedules import do, follow, held_open, hold, row, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.dispatch import advance, cancellation, children, finalise, holds, pausing, recovery, retry, time_limits
@@ -258,6 +258,23 @@ class TestBeginning:
 
         child = child_of(run)
         assert (child.hold, row(child, "x").hold, sent) == (1, 1, ["a"])
+
+    def test_child_of_a_hook_whose_queue_is_paused_is_at_no_hooks_itself(self, actor, connection, sent):
+        apply(actor, {"x": ""})
+        run = start_run(actor, {"b": ""}, **{"finally": {"a": calling()}})
+        do(connection, run, "b")
+        follow(connection, run, "b")
+        claimed, planned = plan_of(connection, run)
+        queue = PauseTarget(queue="maestro")
+        pauses.pause(actor=actor, target=queue, reason="")
+
+        children.begin(connection, claimed, planned)
+
+        child = child_of(run)
+        assert (child.hold, child.reason, row(child, "x").hold) == (0, "", 1)
+        pauses.resume(actor=actor, target=queue)
+        assert (child_of(run).reason, row(child, "x").hold) == ("", 0)
+
 
 
 @pytest.mark.usefixtures("sent")

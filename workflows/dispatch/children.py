@@ -49,7 +49,7 @@ _PARENT_RUN = "SELECT environment_id, user_id, depth, priority FROM workflow_run
 # A cancel or a pause that is under way is waited for, and one that comes later waits: so it meets either no child or
 # the child with all its rows.
 _LOCK_PARENT_RUN = (
-    "SELECT reason FROM workflow_runs WHERE id = %(run_id)s AND status = 'running' AND hold < 2 FOR SHARE"
+    "SELECT FROM workflow_runs WHERE id = %(run_id)s AND status = 'running' AND hold < 2 FOR SHARE"
 )
 # Guard, re-checked under the row lock: the claim token, and nobody has cancelled.
 _PARK = """
@@ -175,11 +175,11 @@ def begin(connection: sql.Connection, claimed: Claim, planned: PlannedChild) -> 
     version = cache.get_version(connection, planned.run.version_id)
     ready: list[Ready] = []
     with connection.transaction(), sql.cursor(connection, tuple_row) as cursor:
-        locked = cursor.execute(_LOCK_PARENT_RUN, parameters).fetchone()
-        row = None if locked is None else cursor.execute(_PARK, parameters).fetchone()
-        if locked is not None and row is not None:
-            # A paused parent has a paused child. A run that it does not wait for is no part of it.
-            hold, reason = (row[1], locked[0]) if planned.is_awaited and row[1] else (0, "")
+        is_open = cursor.execute(_LOCK_PARENT_RUN, parameters).fetchone() is not None
+        row = cursor.execute(_PARK, parameters).fetchone() if is_open else None
+        if row is not None:
+            # A paused task has a paused child. A run that it does not wait for is no part of it.
+            hold, reason = (row[1], Reason.PAUSED) if planned.is_awaited and row[1] else (0, "")
             ready = start.insert_run(connection, planned.run, version, parent=parent, hold=hold, reason=reason)
     if ready:
         start.send_first(connection, ref, version, ready)
