@@ -276,7 +276,6 @@ class TestBeginning:
         assert (child_of(run).reason, row(child, "x").hold) == ("", 0)
 
 
-
 @pytest.mark.usefixtures("sent")
 class TestEnding:
     def test_failed_child_fails_the_task_and_says_which_and_why(self, actor, sent):

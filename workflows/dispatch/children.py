@@ -48,9 +48,7 @@ ORDER BY w.archived_at DESC NULLS FIRST LIMIT 1
 _PARENT_RUN = "SELECT environment_id, user_id, depth, priority FROM workflow_runs WHERE id = %(run_id)s"
 # A cancel or a pause that is under way is waited for, and one that comes later waits: so it meets either no child or
 # the child with all its rows.
-_LOCK_PARENT_RUN = (
-    "SELECT FROM workflow_runs WHERE id = %(run_id)s AND status = 'running' AND hold < 2 FOR SHARE"
-)
+_LOCK_PARENT_RUN = "SELECT FROM workflow_runs WHERE id = %(run_id)s AND status = 'running' AND hold < 2 FOR SHARE"
 # Guard, re-checked under the row lock: the claim token, and nobody has cancelled.
 _PARK = """
 UPDATE task_executions
