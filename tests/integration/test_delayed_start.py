@@ -257,6 +257,53 @@ def test_run_that_begins_after_its_deadline_is_ended_at_once(actor, connection, 
     assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
 
 
+def test_run_whose_deadline_came_before_its_start_does_no_work_but_has_its_hooks_tell(actor, connection, sent):
+    apply(actor, on_failure={"tell": {"uses": "noop"}})
+    run = start_later(actor, deadline=timedelta(hours=1))
+    make_due(run, deadline_at=LONG_AGO)
+
+    start.start_due(connection)
+    assert (now_of(run).status, sent) == ("pending", [])
+    time_limits.end_overdue(connection)
+
+    assert (now_of(run).status, now_of(run).outcome, now_of(run).section) == ("running", "failed", "on_failure")
+    assert now_of(run).started_at is not None
+    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled", "tell": "queued"}
+    assert sent == ["tell"]
+
+
+@pytest.mark.parametrize("target", ["run", "workflow", "organization"])
+def test_deadline_ends_a_run_that_is_paused_before_its_start(actor, connection, sent, target):
+    apply(actor)
+    run = start_later(actor, deadline=timedelta(hours=1))
+    values = {"run": {"run_id": run.id}, "workflow": {"workflow": "test"}}
+    pauses.pause(actor=actor, target=PauseTarget(**values.get(target, {})), reason="")
+    make_due(run)
+    time_limits.end_overdue(connection)
+    assert now_of(run).status == "pending"
+    make_due(run, deadline_at=LONG_AGO)
+
+    time_limits.end_overdue(connection)
+
+    ended = now_of(run)
+    assert (ended.status, ended.reason) == ("failed", "timed_out")
+    assert ended.error_message == "The run was not over by its deadline, 2020-01-01T00:00:00.000000Z."
+    assert (statuses(run.id), sent) == ({"a": "cancelled", "b": "cancelled"}, [])
+
+
+def test_run_that_is_cancelled_while_its_deadline_ends_it_never_begins(actor, connection, other, sent):
+    apply(actor)
+    run = start_later(actor, deadline=timedelta(hours=1))
+    make_due(run, deadline_at=LONG_AGO)
+    cancel = "UPDATE workflow_runs SET status = 'cancelled', hold = 2, finished_at = now() WHERE id = %s"
+
+    with held_open(other, (cancel, (run.id,))) as meanwhile:
+        ending = meanwhile(lambda: time_limits.end_overdue(connection))
+
+    ending.result(10)
+    assert (now_of(run).status, statuses(run.id)) == ("cancelled", {})
+
+
 def test_deadline_that_is_past_is_refused_and_nothing_started(actor):
     apply(actor)
 

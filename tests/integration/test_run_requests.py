@@ -22,7 +22,7 @@ from tests.integration.conftest import beat_process
 from tests.integration.schedules import connect, held_open
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import publish, run_requests, start
+from workflows.dispatch import publish, run_requests, start, time_limits
 from workflows.dispatch.retention import Pruning
 from workflows.models import RunRequest, WorkflowRun
 from workflows.pauses import services as pauses
@@ -325,6 +325,17 @@ def test_run_that_is_to_begin_later_does(actor, slug, connection, other, sent):
     assert (run.status, run.reason, run.start_at) == ("pending", "delayed", tomorrow)
     assert run.deadline_at - run.start_at == timedelta(hours=1)
     assert WorkflowRun.objects.get(id=past).status == "running"
+
+
+def test_run_whose_deadline_came_before_the_commit_does_no_work(actor, slug, connection, other, sent):
+    run_id = ask(other, slug, deadline=datetime.now(UTC) + timedelta(hours=1))
+    asked_for(actor).filter(id=run_id).update(deadline_at=LONG_AGO, created_at=LONG_AGO)
+
+    run_requests.take_requests(connection)
+    time_limits.end_overdue(connection)
+
+    run = WorkflowRun.objects.get(id=run_id)
+    assert (run.status, run.reason, sent) == ("failed", "timed_out", [])
 
 
 def test_requests_that_became_runs_are_pruned_after_a_day(actor, slug, connection, other, sent):

@@ -17,7 +17,7 @@ from executors.base import RunStop
 from executors.runtime.interrupt import PATIENCE_SECONDS
 from maestro.core import sql
 from workflows.definition.sections import Section
-from workflows.dispatch import advance, celery_calls, children, finish
+from workflows.dispatch import advance, celery_calls, children, finish, start
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Finished, Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
@@ -153,8 +153,10 @@ def _mark_stopped(
         status = RunStatus(run["status"])
         if status.is_terminal:
             return status, []
-        if status is RunStatus.PENDING:
+        if status is RunStatus.PENDING and reason != Reason.TIMED_OUT:
             cursor.execute(_CANCEL_PENDING, given)
+            return status, []
+        if status is RunStatus.PENDING and not start.begin_overdue(connection, run_id):
             return status, []
         if spares_hooks and run["section"] != Section.TASKS:
             # Its own tasks have ended, in time or stopped by another one, after somebody saw that they had not.

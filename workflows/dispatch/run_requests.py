@@ -34,10 +34,12 @@ KEPT = datetime.timedelta(hours=24)
 
 _FIND_OPEN = "SELECT id FROM run_requests WHERE done_at IS NULL ORDER BY created_at LIMIT %(limit)s"
 # A request that another beat has locked becomes a run there. The inputs come as text, because not every number that
-# PostgreSQL keeps can be read.
+# PostgreSQL keeps can be read. A run whose deadline came before the commit is to begin in the past, so that it is ended
+# as any other that its deadline keeps from its start.
 _TAKE = """
 SELECT id, organization_id, environment_id, workflow_id, workflow_version_id, inputs::text AS inputs, deadline_at,
-       CASE WHEN start_at > clock_timestamp() THEN start_at END AS start_at
+       CASE WHEN start_at > clock_timestamp() THEN start_at
+            WHEN deadline_at <= clock_timestamp() THEN coalesce(start_at, created_at) END AS start_at
 FROM run_requests WHERE id = %(id)s AND done_at IS NULL
 FOR UPDATE SKIP LOCKED
 """

@@ -76,16 +76,21 @@ ORDER BY start_at LIMIT %(limit)s
 """
 # Guard, re-checked under the row lock: nobody has started or cancelled it meanwhile. The rows come with it, so they are
 # inserted once.
-_BEGIN = f"""
+_BEGIN_IF = """
 WITH run AS (
     UPDATE workflow_runs
     SET status = 'running', reason = '', started_at = clock_timestamp(),
         expires_at = least(clock_timestamp() + %(timeout)s, deadline_at)
-    WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND hold = 0
+    WHERE id = %(run_id)s AND status = 'pending' AND reason = 'delayed' AND {guard}
     RETURNING id, organization_id, workflow_version_id, section, hold, priority
-), rows AS ({INSERT_TASKS})
-{_READY}
+), rows AS ({tasks})
+{ready}
 """
+_BEGIN = _BEGIN_IF.format(
+    guard="hold = 0 AND (deadline_at IS NULL OR deadline_at > clock_timestamp())", tasks=INSERT_TASKS, ready=_READY
+)
+# A pause keeps nobody from being ended.
+_BEGIN_OVERDUE = _BEGIN_IF.format(guard="deadline_at <= clock_timestamp()", tasks=INSERT_TASKS, ready=_READY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +172,14 @@ def send_first(connection: sql.Connection, run: RunRef, version: CompiledVersion
 def insert_refused(connection: sql.Connection, new: NewRun, message: str) -> None:
     """Insert a run that has failed before it began: whoever asked for it was not there to be refused."""
     connection.execute(_INSERT_REFUSED, _columns(new) | {"message": message})
+
+
+def begin_overdue(connection: sql.Connection, run_id: UUID) -> bool:
+    """Begin a delayed run whose deadline has come first, in the transaction of the caller, who ends it: so its rows say
+    what it would have done, and its hooks follow. Tells whether it was one.
+    """
+    parameters = {"run_id": run_id, "timeout": None}
+    return bool(connection.execute(_BEGIN_OVERDUE, parameters).rowcount)
 
 
 def start_due(connection: sql.Connection) -> int:

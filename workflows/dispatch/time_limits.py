@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 from executors.base import TaskResult, timed_out
 from maestro.core import sql
@@ -99,6 +99,12 @@ _OVERDUE_RUNS = """
 SELECT id FROM workflow_runs
 WHERE status = 'running' AND expires_at < (SELECT clock_timestamp()) AND hold <> 2
 ORDER BY expires_at LIMIT %(limit)s
+"""
+# Paused until after its deadline, or due for its start while no beat ran.
+_OVERDUE_STARTS = """
+SELECT id FROM workflow_runs
+WHERE status = 'pending' AND start_at <= (SELECT clock_timestamp()) AND deadline_at < clock_timestamp()
+ORDER BY start_at LIMIT %(limit)s
 """
 
 
@@ -214,9 +220,12 @@ def _end_waiting(connection: sql.Connection) -> int:
 
 
 def _end_runs(connection: sql.Connection) -> int:
-    with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_OVERDUE_RUNS, {"limit": MAX_PER_LOOK}).fetchall()
-    for row in rows:
-        with each.run_of(row["id"]):
-            cancellation.stop_run(connection, row["id"], Reason.TIMED_OUT)
-    return len(rows)
+    ended = 0
+    for statement in (_OVERDUE_RUNS, _OVERDUE_STARTS):
+        with sql.cursor(connection, scalar_row) as cursor:
+            run_ids = cursor.execute(statement, {"limit": MAX_PER_LOOK}).fetchall()
+        for run_id in run_ids:
+            with each.run_of(run_id):
+                cancellation.stop_run(connection, run_id, Reason.TIMED_OUT)
+        ended += len(run_ids)
+    return ended
