@@ -3,17 +3,31 @@
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db.models import F
 
 from accounts.choices import Role
 from accounts.errors import PermissionMissing
+from executors.base import ChildRun
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, row, take, task_of
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import advance, execution, finalise, finish, holds, lost_messages, pausing, recovery, retry
+from workflows.dispatch import (
+    advance,
+    children,
+    execution,
+    finalise,
+    finish,
+    holds,
+    lost_messages,
+    pausing,
+    recovery,
+    retry,
+    start,
+)
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
 from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
@@ -409,6 +423,26 @@ def test_child_is_paused_and_resumed_with_the_run_that_waits_for_it(actor, conne
     resume(actor, of(run))
     assert held_of(awaited) == (0, [0])
     assert take(connection, awaited, "x") is not None
+
+
+def test_child_that_a_pause_covers_is_not_sent_by_the_repeat_of_its_beginning(actor, connection, sent, monkeypatch):
+    """The connection dies between the commit that began the child and the look at pauses; the attempt begins again."""
+    catalog.apply_definition(actor=actor, document=Document.of(definition({"x": ""}, name="child")))
+    run = start_run(actor, {"a": {"uses": "workflow", "with": {"workflow": "child"}}})
+    claimed = take(connection, run, "a")
+    planned = children.plan(connection, claimed, ChildRun(workflow="child"))
+    pause(actor, PauseTarget(workflow="child"))
+    sent.clear()
+
+    def die(*_):
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
+        patched.setattr(start, "send_first", die)
+        children.begin(connection, claimed, planned)
+    children.begin(connection, claimed, planned)
+
+    assert (held_of(row(run, "a").child_run), sent) == ((1, [1]), [])
 
 
 def _detached(run):

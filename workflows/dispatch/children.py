@@ -23,7 +23,7 @@ from workflows.definition.inputs import resolve_inputs
 from workflows.definition.priority import Priority
 from workflows.definition.problems import InputsInvalid
 from workflows.definition.secrets import Secrets
-from workflows.dispatch import finish, publish, start
+from workflows.dispatch import finish, holds, publish, start
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Finished
 from workflows.dispatch.publish import Ready, RunRef
@@ -185,7 +185,8 @@ def begin(connection: sql.Connection, claimed: Claim, planned: PlannedChild) -> 
         with sql.cursor(connection, tuple_row) as cursor:
             # A first try may have been written and not answered.
             row = cursor.execute(_WAS_BEGUN, parameters).fetchone()
-        if row is not None:
+        # Whoever began the child may not have lived to look whether a pause covers it.
+        if row is not None and not holds.is_started_paused(connection, ref):
             publish.publish_queued(connection, ref, version)
     if row is None:
         return None
