@@ -437,9 +437,10 @@ def test_child_that_a_pause_covers_is_not_sent_by_the_repeat_of_its_beginning(ac
     def die(*_):
         raise psycopg.OperationalError("the connection is lost")
 
-    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
+    with monkeypatch.context() as patched:
         patched.setattr(start, "send_first", die)
-        children.begin(connection, claimed, planned)
+        with pytest.raises(psycopg.OperationalError):
+            children.begin(connection, claimed, planned)
     children.begin(connection, claimed, planned)
 
     assert (held_of(row(run, "a").child_run), sent) == ((1, [1]), [])
