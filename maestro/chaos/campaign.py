@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
-from maestro.chaos import definitions, effects, evidence, graphs, invariants
+from maestro.chaos import definitions, drawing, effects, evidence, graphs, invariants
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.expected import ExpectedRun, interpret
 from maestro.chaos.findings import Findings, Plan
@@ -115,7 +115,7 @@ def _draw(plan: Plan) -> dict[str, Graph]:
     """Draw the graphs of all workflows; those that tasks of others run come before these."""
     drawn: dict[str, Graph] = {}
     for number in range(plan.runs):
-        graph, name = graphs.draw_graph(plan.seed, number), graphs.workflow_name(number)
+        graph, name = drawing.draw_graph(plan.seed, number), graphs.workflow_name(number)
         drawn |= graphs.children_of(graph, name) | {name: graph}
     return drawn
 

@@ -2,14 +2,8 @@ import pytest
 
 from executors.kinds.noop import NoopOptions
 from maestro.chaos.definitions import as_definition
-from maestro.chaos.graphs import (
-    FEWEST_TASKS,
-    MOST_TASKS,
-    Condition,
-    Kind,
-    Task,
-    draw_graph,
-)
+from maestro.chaos.drawing import FEWEST_TASKS, MOST_TASKS, draw_graph
+from maestro.chaos.graphs import Condition, Kind, Task
 from workflows.definition.document import Document
 from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from maestro.chaos.deeds import Deeds, Hold, draw_cancel, draw_signals
-from maestro.chaos.graphs import Kind, Task, draw_graph
+from maestro.chaos.drawing import draw_graph
+from maestro.chaos.graphs import Kind, Task
 from maestro.chaos.rows import SignalRow
 from tests.unit.chaos.builders import (
     EFFECTS,

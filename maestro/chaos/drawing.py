@@ -1,0 +1,156 @@
+"""Draws the graphs of a campaign from its seed and the number of the run. Pure. What they are made of: `graphs`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+from maestro.chaos.graphs import VALUES, Condition, Contract, Graph, Kind, Task
+from workflows.definition.sections import HOOKS, Section
+from workflows.definition.spec import RunIf
+
+FEWEST_TASKS = 2
+MOST_TASKS = 15
+LONGEST_TASK_SECONDS = 0.3
+# Some still run when a worker comes back that stood still for so long that it was given up.
+LONG_TASK_SECONDS = (1.0, 4.0)
+LONG_TASK_SHARE = 0.05
+# What each kind but Python is drawn with: most graphs have no more than one task of the kinds that wait.
+SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.015}
+STOP_SHARE = 0.04
+"""Of the graphs that somebody starts."""
+CONTRACT_SHARE = 0.1
+HOOKS_SHARE = 0.3
+ANSWERED_SHARE = 0.75
+DEEPEST_CHILD = 2
+MOST_TASKS_OF_CHILD = 5
+
+
+def draw_graph(seed: int, number: int) -> Graph:
+    """Draw the graph of one run of a campaign, and those of the runs below it."""
+    chance = random.Random(f"{seed}/graph/{number}")
+    needs = chance.choice((_irregular, _series_parallel))(chance)
+    graph = {key: _draw_task(chance, tuple(needed), depth=0) for key, needed in needs.items()}
+    if chance.random() < STOP_SHARE:
+        last = list(graph)[-1]
+        graph[last] = _as_stop(graph[last])
+    return graph | _draw_hooks(chance)
+
+
+def _irregular(chance: random.Random) -> dict[str, list[str]]:
+    """Let each task need some of those before it."""
+    keys = [f"t{number}" for number in range(chance.randint(FEWEST_TASKS, MOST_TASKS))]
+    return {
+        key: sorted(chance.sample(keys[:position], min(position, chance.choice((0, 1, 1, 2, 3)))))
+        for position, key in enumerate(keys)
+    }
+
+
+def _series_parallel(chance: random.Random) -> dict[str, list[str]]:
+    """Replace tasks by forks again and again, starting from one."""
+    needs: dict[str, list[str]] = {"t0": []}
+    for _ in range(chance.randint(1, 4)):
+        start = chance.choice(sorted(needs))
+        branches = [f"t{len(needs) + branch}" for branch in range(chance.randint(1, 4))]
+        join = f"t{len(needs) + len(branches)}"
+        if len(needs) + len(branches) >= MOST_TASKS:
+            break
+        for needed in needs.values():
+            needed[:] = [join if need == start else need for need in needed]
+        needs |= {branch: [start] for branch in branches} | {join: branches}
+    return _in_order(needs)
+
+
+def _in_order(needs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Put each task after its needs."""
+    ordered: dict[str, list[str]] = {}
+    while len(ordered) < len(needs):
+        ordered |= {
+            key: needed
+            for key, needed in needs.items()
+            if key not in ordered and all(need in ordered for need in needed)
+        }
+    return ordered
+
+
+def _draw_small(chance: random.Random) -> dict[str, list[str]]:
+    """Let each task of a few need one before it, or none."""
+    keys = [f"t{number}" for number in range(chance.randint(1, MOST_TASKS_OF_CHILD))]
+    return {
+        key: chance.sample(keys[:position], min(position, chance.choice((0, 1, 1))))
+        for position, key in enumerate(keys)
+    }
+
+
+def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> Task:
+    # Mostly the default: other rules everywhere would make most of a graph skip.
+    rule = chance.choice([*RunIf, *[RunIf.ALL_SUCCEEDED] * 7]) if needs else RunIf.ALL_SUCCEEDED
+    condition = Condition.NONE
+    if chance.random() < 0.08:
+        can_read = needs and rule is RunIf.ALL_SUCCEEDED
+        condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
+    kind = _draw_kind(chance, depth)
+    tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
+    is_long = chance.random() < LONG_TASK_SHARE
+    fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
+    # Nobody can tell which run below another one waits for a signal.
+    can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and depth == 0 and not fails)
+    has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
+    return Task(
+        kind=kind,
+        number=chance.randrange(VALUES),
+        seconds=round(chance.uniform(*(LONG_TASK_SECONDS if is_long else (0, LONGEST_TASK_SECONDS))), 3),
+        needs=needs,
+        rule=rule,
+        condition=condition,
+        fails=fails,
+        failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON else 0,
+        tries=tries,
+        may_fail=chance.random() < 0.2,
+        contract=chance.choice((Contract.FITS, Contract.FITS, Contract.REFUSES)) if has_contract else Contract.NONE,
+        is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,
+        child=_draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None,
+    )
+
+
+def _draw_hooks(chance: random.Random) -> dict[str, Task]:
+    """Give each section of hooks, now and then, a task and another that needs it."""
+    hooks: dict[str, Task] = {}
+    for section in HOOKS:
+        if chance.random() < HOOKS_SHARE:
+            first, second = f"{section}_1", f"{section}_2"
+            hooks[first] = _as_hook(_draw_task(chance, (), depth=0), section)
+            hooks[second] = _as_hook(_draw_task(chance, (first,), depth=0), section)
+    return hooks
+
+
+def _as_hook(task: Task, section: Section) -> Task:
+    # A hook takes no signal before it is there, and nobody can tell when that is.
+    return replace(task, section=section, is_answered=task.is_answered and task.kind is not Kind.SIGNAL)
+
+
+def _draw_kind(chance: random.Random, depth: int) -> Kind:
+    left = chance.random()
+    # A run below another one is there to run one below it, now and then.
+    shares = SHARES if depth == 0 else SHARES | {"workflow": 0.1}
+    for name, share in shares.items():
+        if left < share:
+            return Kind(name) if name != "workflow" or depth < DEEPEST_CHILD else Kind.PYTHON
+        left -= share
+    return Kind.PYTHON
+
+
+def _draw_child(chance: random.Random, depth: int) -> Graph:
+    return {key: _draw_task(chance, tuple(needed), depth=depth) for key, needed in _draw_small(chance).items()}
+
+
+def _as_stop(task: Task) -> Task:
+    return Task(
+        kind=Kind.STOP,
+        number=task.number,
+        needs=task.needs,
+        rule=task.rule,
+        condition=task.condition,
+        fails=task.number % 2 == 0,
+    )
