@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
-from maestro.chaos import definitions, drawing, effects, evidence, graphs, invariants
+from maestro.chaos import definitions, drawing, effects, evidence, invariants
 from maestro.chaos.deeds import Deeds
-from maestro.chaos.expected import ExpectedRun, interpret
 from maestro.chaos.findings import Findings, Plan
-from maestro.chaos.graphs import Graph
+from maestro.chaos.graphs import Graph, children_of, workflow_name
 from maestro.chaos.holds import StillHeld
 from maestro.chaos.injector import Injector
 from maestro.chaos.people import People
@@ -95,11 +94,10 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
             starts.wait_for_ends(stopped_at + RECOVERY_SECONDS)
         ended_at = time.time()
         leftovers = _read_leftovers(stack, broker)
-    expected = {name: interpret(graph) for name, graph in drawn.items()}
     return _judge(
         stack,
         plan,
-        expected=expected,
+        graphs=drawn,
         acknowledged=starts.acknowledged,
         injected=tuple(injector.injected),
         deeds=people.done(injector.holds),
@@ -115,8 +113,8 @@ def _draw(plan: Plan) -> dict[str, Graph]:
     """Draw the graphs of all workflows; those that tasks of others run come before these."""
     drawn: dict[str, Graph] = {}
     for number in range(plan.runs):
-        graph, name = drawing.draw_graph(plan.seed, number), graphs.workflow_name(number)
-        drawn |= graphs.children_of(graph, name) | {name: graph}
+        graph, name = drawing.draw_graph(plan.seed, number), workflow_name(number)
+        drawn |= children_of(graph, name) | {name: graph}
     return drawn
 
 
@@ -165,7 +163,7 @@ class _Starts:
 
     def _start(self, number: int) -> None:
         """Start a run; again under the same key while the API cannot, or cannot say so, and then under another one."""
-        name = graphs.workflow_name(number)
+        name = workflow_name(number)
         inputs = {"effects": str(self._stack.effects_file)}
         key, keyed_at = "", -math.inf
         priority = _PRIORITIES[number % len(_PRIORITIES)]
@@ -225,7 +223,7 @@ def _judge(
     stack: ScratchStack,
     plan: Plan,
     *,
-    expected: Mapping[str, ExpectedRun],
+    graphs: Mapping[str, Graph],
     acknowledged: Mapping[str, str],
     injected: tuple[Injected, ...],
     deeds: Deeds,
@@ -241,11 +239,12 @@ def _judge(
         runs=runs,
         wanted=plan.runs,
         keys=keys,
-        expected=expected,
+        graphs=graphs,
         acknowledged=acknowledged,
         effects=done,
         repeated_lines=evidence.read_repeated_lines(stack.database_url),
         crashes=[fault.at for fault in injected if fault.forgets_commits],
+        disturbances=[(fault.at, fault.until) for fault in injected if fault.is_disturbing],
         leftovers=leftovers,
         deeds=deeds,
         signals=evidence.read_signals(stack.database_url),
@@ -254,7 +253,7 @@ def _judge(
     return Findings(
         plan=plan,
         runs=runs,
-        expected=expected,
+        graphs=graphs,
         effects=done,
         faults=injected,
         deeds=deeds,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from maestro.chaos.deeds import Deeds, Hold
 from maestro.chaos.effects import Effect
-from maestro.chaos.expected import ExpectedRun, ExpectedTask
-from maestro.chaos.graphs import Kind
+from maestro.chaos.expected import TIMED_OUT, ExpectedRun, ExpectedTask, Seen, interpret
+from maestro.chaos.graphs import Graph, Kind
 from maestro.chaos.rows import RunRow, SignalRow, TaskRow
 from workflows.definition.sections import Section
 
 CANCELLED = "cancelled"
+# For so long after a pause, or after something was killed or went on, what is due may be late.
+SETTLE_SECONDS = 15.0
 ENDED_RUN = frozenset({"succeeded", "failed", CANCELLED})
 ENDED_TASK = frozenset({"succeeded", "failed", "skipped", CANCELLED})
 
@@ -37,16 +39,18 @@ class Case:
 
     run: RunRow
     """Its rows."""
+    graph: Graph
+    """What it is a run of."""
     expected: ExpectedRun
     """How it must end."""
     effects: tuple[Effect, ...]
     """What its tasks did."""
     crashes: tuple[float, ...]
     """When the database may have lost claims."""
-    may_be_cancelled: bool = False
-    """Whether somebody asked to cancel it, or a run above it."""
-    is_stopped: bool = False
-    """Whether a task ends it early, or a run above it."""
+    is_asked: bool = False
+    """Whether somebody asked to cancel it."""
+    is_left_alone: bool = False
+    """Whether the task that has started it ended before it, so that nobody waits for its end."""
     cancelled_at: float | None = None
     """When the API said that nothing of it begins any more."""
     holds: tuple[Hold, ...] = ()
@@ -55,11 +59,18 @@ class Case:
     """What was sent to it."""
     children: tuple[RunRow, ...] = ()
     """The runs that its tasks have started."""
+    disturbances: tuple[tuple[float, float], ...] = ()
+    """When whoever ends what is overdue may have been away, from and until when."""
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether it may end as cancelled."""
+        return self.is_asked or self.is_left_alone
 
     @property
     def is_cut(self) -> bool:
         """Whether tasks of it may be cancelled."""
-        return self.is_stopped or (self.may_be_cancelled and self.run.status == CANCELLED)
+        return self.expected.is_stopped or (self.may_be_cancelled and self.run.status == CANCELLED)
 
     def cancels(self, task: TaskRow) -> bool:
         """Tell whether a task is cancelled, and may be: all may in a run that is cut, but the one that has cut it."""
@@ -68,8 +79,13 @@ class Case:
             return False
         if expected.section is not Section.TASKS:
             # What has stopped the tasks of a run does not stop its hooks, but a cancel from then on does.
-            return self.may_be_cancelled
-        return self.is_cut and not (self.expected.is_stopped and expected.kind is Kind.STOP)
+            return self.is_asked
+        return self.is_cut and (expected.kind is not Kind.STOP or self.run.status == CANCELLED)
+
+    def is_disturbed(self, begun_at: float, ended_at: float) -> bool:
+        """Tell whether somebody may have been away or held between two moments who would have done what was due."""
+        held = ((hold.begun_at, hold.ended_at + SETTLE_SECONDS) for hold in self.holds)
+        return any(begun_at < until and at < ended_at for at, until in (*self.disturbances, *held))
 
     def has_all_of(self, keys: Set[str]) -> bool:
         """Tell whether these are the tasks that the run must have, among which are the hooks of its outcome."""
@@ -100,9 +116,10 @@ def broken(case: Case, rule: str, message: str, task: TaskRow | None = None) -> 
 
 def cases_of(
     runs: Sequence[RunRow],
-    expected: Mapping[str, ExpectedRun],
+    graphs: Mapping[str, Graph],
     effects: Sequence[Effect],
     crashes: Sequence[float],
+    disturbances: Sequence[tuple[float, float]],
     deeds: Deeds,
     signals: Sequence[SignalRow],
 ) -> list[Case]:
@@ -117,18 +134,39 @@ def cases_of(
         cases.append(
             Case(
                 run=run,
-                expected=expected[run.workflow],
+                graph=graphs[run.workflow],
+                expected=interpret(graphs[run.workflow], _seen(run)),
                 effects=tuple(effects_of.get(run.id, ())),
                 crashes=tuple(crashes),
-                may_be_cancelled=any(each.id in deeds.cancel_asked for each in above),
-                is_stopped=any(expected[each.workflow].is_stopped for each in above),
+                is_asked=run.id in deeds.cancel_asked,
+                is_left_alone=_is_left_alone(run, known),
                 cancelled_at=deeds.cancelled_at.get(run.id),
                 holds=tuple(hold for hold in deeds.holds if _covers(hold, above)),
                 signals=tuple(signal for signal in signals if signal.run_id == run.id),
                 children=tuple(each for each in runs if each.parent_id == run.id),
+                disturbances=tuple((at, until + SETTLE_SECONDS) for at, until in disturbances),
             )
         )
     return cases
+
+
+def _seen(run: RunRow) -> Seen:
+    """Return what a run did where its graph leaves that open."""
+    return Seen(
+        ended_unrun=frozenset(
+            task.task_key for task in run.tasks if (task.status, task.reason) == ("failed", TIMED_OUT)
+        )
+    )
+
+
+def _is_left_alone(run: RunRow, known: Mapping[str, RunRow]) -> bool:
+    """Tell whether the attempt that has started a run was ended by something else than its end."""
+    above = known.get(run.parent_id)
+    for task in above.tasks if above is not None else ():
+        if task.task_key == run.parent_task:
+            codes = {attempt.attempt: attempt.error_code for attempt in task.history} | {task.attempt: task.error_code}
+            return task.status == CANCELLED or codes.get(run.parent_attempt) == TIMED_OUT
+    return False
 
 
 def _lineage(run: RunRow, known: Mapping[str, RunRow]) -> Iterator[RunRow]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from maestro.chaos.graphs import (
+    AMPLE_SECONDS,
+    QUEUE_SECONDS,
+    TOTAL_SECONDS,
     UNANSWERED_SECONDS,
     VALUES,
     Condition,
     Contract,
     Graph,
     Kind,
+    Limit,
     Task,
     leaves,
     name_of_child,
@@ -18,6 +22,7 @@ from workflows.definition.values import JsonValue
 
 RETRY_DELAY_SECONDS = 0.2
 FOR_EVER = 1_000_000
+STUBBORN_GRACE_SECONDS = 1.0
 FUNCTION = "maestro.chaos.tasks.work"
 # One write to the end of a file never mixes with another's.
 _SCRIPT = f"""
@@ -67,6 +72,9 @@ def _task_definition(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
             "backoff": 1,
             "jitter": False,
         }
+    timeout = _timeout(task)
+    if timeout:
+        definition["timeout"] = timeout
     if task.contract is not Contract.NONE:
         value: JsonValue = {"type": "string" if task.is_refused else "integer"}
         definition["output"] = {"type": "object", "required": ["value"], "properties": {"value": value}}
@@ -76,6 +84,18 @@ def _task_definition(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
         case Condition.EVEN:
             definition["if"] = f"${{{{ int({_value_of(graph, task.needs[0], otherwise='0')}) % 2 == 0 }}}}"
     return definition
+
+
+def _timeout(task: Task) -> dict[str, JsonValue]:
+    if task.limit is Limit.AMPLE:
+        return dict.fromkeys(("attempt", "queue", "total"), f"{AMPLE_SECONDS}s")
+    seconds = {
+        "attempt": task.attempt_seconds,
+        "total": TOTAL_SECONDS if task.limit is Limit.TOTAL else None,
+        "queue": QUEUE_SECONDS if task.limit is Limit.QUEUE else None,
+        "grace": STUBBORN_GRACE_SECONDS if task.is_stubborn else None,
+    }
+    return {key: f"{value}s" for key, value in seconds.items() if value is not None}
 
 
 def _options(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
@@ -90,14 +110,14 @@ def _options(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
             options: dict[str, JsonValue] = {
                 "schema": {"type": "object", "required": ["value"], "properties": {"value": value}}
             }
-            if not task.is_answered:
+            if not task.is_answered and not task.limit.is_overrun:
                 options["timeout"] = f"{UNANSWERED_SECONDS}s"
                 options |= {} if task.fails else {"default": {"value": task.number}}
             return options
         case Kind.APPROVAL:
             form: JsonValue = {"value": {"type": "integer", "default": task.number}}
             options = {"message": "May it go on?", "form": form}
-            if not task.is_answered:
+            if not task.is_answered and not task.limit.is_overrun:
                 options["deadline"] = f"{UNANSWERED_SECONDS}s"
                 options["on_deadline"] = "reject" if task.fails else "approve"
             return options
@@ -113,7 +133,8 @@ def _code(graph: Graph, task: Task) -> dict[str, JsonValue]:
     if task.kind is Kind.PYTHON:
         arguments = {"effects_file": "${{ inputs.effects }}", "number": task.number, "values": values}
         failures = FOR_EVER if task.fails else task.failures
-        return {"function": FUNCTION, "args": {**arguments, "seconds": task.seconds, "failures": failures}}
+        more = {"seconds": task.seconds, "failures": failures, "is_stubborn": task.is_stubborn}
+        return {"function": FUNCTION, "args": arguments | more}
     environment = {"EFFECTS": "${{ inputs.effects }}", "NUMBER": task.number, "VALUES": " ".join(values)}
     return {
         "command": _SCRIPT,

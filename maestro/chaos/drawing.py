@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from maestro.chaos.graphs import VALUES, Condition, Contract, Graph, Kind, Task
+from maestro.chaos.graphs import ENDLESS_SECONDS, VALUES, Condition, Contract, Graph, Kind, Limit, Task
 from workflows.definition.sections import HOOKS, Section
 from workflows.definition.spec import RunIf
 
@@ -21,6 +21,10 @@ SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workfl
 STOP_SHARE = 0.04
 """Of the graphs that somebody starts."""
 CONTRACT_SHARE = 0.1
+LIMIT_SHARES = {Limit.AMPLE: 0.15, Limit.ATTEMPT: 0.03, Limit.TOTAL: 0.02, Limit.QUEUE: 0.03}
+# What fails so often would leave little of its graph to run otherwise.
+OVERRUN_MAY_FAIL_SHARE = 0.6
+STUBBORN_SHARE = 0.3
 HOOKS_SHARE = 0.3
 ANSWERED_SHARE = 0.75
 DEEPEST_CHILD = 2
@@ -97,7 +101,7 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
     # Nobody can tell which run below another one waits for a signal.
     can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and depth == 0 and not fails)
     has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
-    return Task(
+    task = Task(
         kind=kind,
         number=chance.randrange(VALUES),
         seconds=round(chance.uniform(*(LONG_TASK_SECONDS if is_long else (0, LONGEST_TASK_SECONDS))), 3),
@@ -112,6 +116,41 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,
         child=_draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None,
     )
+    return _limited(chance, task, _draw_limit(chance, task))
+
+
+def _draw_limit(chance: random.Random, task: Task) -> Limit:
+    left = chance.random()
+    for limit, share in LIMIT_SHARES.items():
+        if left < share:
+            # From when a task that joins early is ready, only the engine knows.
+            return Limit.AMPLE if limit is Limit.QUEUE and not task.reads_needs else limit
+        left -= share
+    return Limit.NONE
+
+
+def _limited(chance: random.Random, task: Task, limit: Limit) -> Task:
+    """Give a task a limit; one that it overruns is all that ends it."""
+    if not limit.is_overrun:
+        return replace(task, limit=limit)
+    return replace(
+        task,
+        limit=limit,
+        seconds=ENDLESS_SECONDS,
+        fails=False,
+        failures=0,
+        contract=Contract.NONE,
+        is_answered=False,
+        may_fail=chance.random() < OVERRUN_MAY_FAIL_SHARE,
+        is_stubborn=task.kind is Kind.PYTHON and chance.random() < STUBBORN_SHARE,
+        child=None if task.child is None else _draw_endless(chance),
+    )
+
+
+def _draw_endless(chance: random.Random) -> Graph:
+    """Draw what only the run above it ends."""
+    kind = chance.choice((Kind.PYTHON, Kind.SHELL, Kind.SLEEP, Kind.SIGNAL))
+    return {"t0": Task(kind=kind, number=chance.randrange(VALUES), seconds=ENDLESS_SECONDS, limit=Limit.ABOVE)}
 
 
 def _draw_hooks(chance: random.Random) -> dict[str, Task]:

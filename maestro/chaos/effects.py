@@ -13,6 +13,7 @@ from pathlib import Path
 
 BEGUN = "begun"
 FAILED = "failed"
+STOPPED = "stopped"
 ENDED = "ended"
 
 
@@ -32,6 +33,8 @@ class Effect:
     """When it began, seconds since the epoch."""
     ended_at: float | None = None
     """When it was done; None when it was killed before."""
+    is_told: bool = False
+    """Whether it was told to stop."""
 
 
 def note(path: Path, event: str, *, run_id: str, task_key: str, attempt: int, token: str) -> None:
@@ -54,6 +57,7 @@ def read(path: Path) -> tuple[Effect, ...]:
     """Return every execution in the order in which they began; none when nothing has run."""
     events = [line.split(" ") for line in path.read_text().splitlines()] if path.exists() else []
     ends = {tuple(execution): float(at) for event, *execution, at in events if event == ENDED}
+    told = {tuple(execution) for event, *execution, _ in events if event == STOPPED}
     return tuple(
         Effect(
             run_id=execution[0],
@@ -62,6 +66,7 @@ def read(path: Path) -> tuple[Effect, ...]:
             token=execution[3],
             begun_at=float(at),
             ended_at=ends.get(tuple(execution)),
+            is_told=tuple(execution) in told,
         )
         for event, *execution, at in events
         if event == BEGUN

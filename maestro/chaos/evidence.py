@@ -17,13 +17,14 @@ _NO_QUEUES = ("_kombu", "unacked")
 
 _RUNS = """
 SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.finished_at,
-       coalesce(p.run_id::text, '') AS parent_id, coalesce(p.task_key, '') AS parent_task
+       coalesce(p.run_id::text, '') AS parent_id, coalesce(p.task_key, '') AS parent_task,
+       coalesce(r.parent_attempt, 0) AS parent_attempt
 FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN task_executions p ON p.id = r.parent_task_id
 ORDER BY r.created_at, r.id
 """
 _TASKS = """
-SELECT id, run_id::text, task_key, status, reason, attempt, tries, output, error_code, error_message, worker, queued_at,
-       started_at, finished_at
+SELECT id, run_id::text, task_key, status, reason, attempt, tries, output, error_code, error_message, worker,
+       created_at, queued_at, started_at, finished_at
 FROM task_executions ORDER BY position, id
 """
 _ATTEMPTS = """

@@ -1,11 +1,15 @@
-"""What must come of a graph, whatever happens on the way: a sequential interpreter. Pure."""
+"""What must come of a graph, whatever happens on the way: a sequential interpreter. Pure.
+
+Where two ends are right, because two things may come first, it is told which one did; whether that may be is judged
+apart. What follows must be as ever.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from maestro.chaos.graphs import UNANSWERED_SECONDS, VALUES, Condition, Graph, Kind, Task, leaves
+from maestro.chaos.graphs import UNANSWERED_SECONDS, VALUES, Condition, Graph, Kind, Limit, Task, leaves
 from workflows.definition.joins import Decision, End, decide_join
 from workflows.definition.sections import Section, next_section
 from workflows.definition.values import JsonValue
@@ -13,9 +17,19 @@ from workflows.definition.values import JsonValue
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 SKIPPED = "skipped"
+CANCELLED = "cancelled"
 CONDITION = "condition"
+TIMED_OUT = "timed_out"
 NO_VALUE = -1
 """What a run's outputs say of a task without a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a run did where its graph leaves that open."""
+
+    ended_unrun: frozenset[str] = frozenset()
+    """Tasks whose time was over while no attempt of theirs ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +37,11 @@ class ExpectedTask:
     """How a task must end."""
 
     status: str
-    """`succeeded`, `failed` or `skipped`."""
+    """`succeeded`, `failed`, `skipped`, or `cancelled` when it only ends by the end of its run."""
     reason: str = ""
-    """Why it is skipped."""
+    """Why it is skipped, or has failed while nothing ran it."""
+    codes: frozenset[str] = frozenset()
+    """The errors that it may fail by."""
     value: int | None = None
     """What its output says; None without an output that says one."""
     fewest_failures: int = 0
@@ -44,11 +60,15 @@ class ExpectedTask:
     """Whether somebody ends its wait."""
     section: Section = Section.TASKS
     """Whether it is a hook, and of what."""
+    is_endless: bool = False
+    """Whether it does not end by itself."""
+    is_unbegun: bool = False
+    """Whether its time is over before it begins."""
 
     @property
     def runs(self) -> bool:
         """Whether it begins."""
-        return self.status != SKIPPED
+        return self.status != SKIPPED and not self.is_unbegun
 
     @property
     def works(self) -> bool:
@@ -56,11 +76,23 @@ class ExpectedTask:
         return self.runs and self.kind.is_code
 
     @property
-    def children(self) -> int:
-        """How many runs it starts."""
+    def is_done(self) -> bool:
+        """Whether its code comes to its end."""
+        return self.works and not self.is_endless
+
+    @property
+    def fewest_children(self) -> int:
+        """How many runs it starts at least."""
+        if self.kind is not Kind.WORKFLOW or not self.runs or self.is_endless:
+            return 0
+        return self.most_children
+
+    @property
+    def most_children(self) -> int:
+        """How many runs it starts at most."""
         if self.kind is not Kind.WORKFLOW or not self.runs:
             return 0
-        return self.fewest_failures if self.status == FAILED else 1
+        return self.most_failures + (self.status != FAILED)
 
     def output(self, attempt: int) -> JsonValue:
         """Return what its output has at least, when it ends by an attempt."""
@@ -82,7 +114,7 @@ class ExpectedRun:
     """How a run must end."""
 
     status: str
-    """`succeeded` or `failed`."""
+    """`succeeded`, `failed`, or `cancelled` when it only ends by what waits for it."""
     tasks: Mapping[str, ExpectedTask]
     """Task key → its end."""
     outputs: Mapping[str, int] | None
@@ -91,15 +123,15 @@ class ExpectedRun:
     """Whether a task ends it early: then others may be cancelled."""
 
 
-def interpret(graph: Graph) -> ExpectedRun:
+def interpret(graph: Graph, seen: Seen = Seen()) -> ExpectedRun:
     """Run the tasks one after the other; return how each and the run must end."""
     tasks: dict[str, ExpectedTask] = {}
     present = {task.section for task in graph.values()}
-    _run_section(graph, Section.TASKS, tasks)
+    _run_section(graph, Section.TASKS, tasks, seen)
     run = _outcome(graph, tasks)
     section = next_section(Section.TASKS, run.status, present)
     while section is not None:
-        _run_section(graph, section, tasks)
+        _run_section(graph, section, tasks, seen)
         section = next_section(section, run.status, present)
     return run
 
@@ -116,6 +148,8 @@ def _outcome(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> ExpectedRun:
             fails = graph[key].fails
             outputs = None if fails else {"value": graph[key].number}
             return ExpectedRun(status=FAILED if fails else SUCCEEDED, tasks=tasks, outputs=outputs, is_stopped=True)
+    if any(task.status == CANCELLED for task in tasks.values()):
+        return ExpectedRun(status=CANCELLED, tasks=tasks, outputs=None)
     if any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items()):
         return ExpectedRun(status=FAILED, tasks=tasks, outputs=None)
     values = {key: tasks[key].value for key in leaves(graph)}
@@ -123,27 +157,51 @@ def _outcome(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> ExpectedRun:
     return ExpectedRun(status=SUCCEEDED, tasks=tasks, outputs=outputs)
 
 
-def _run_section(graph: Graph, section: Section, tasks: dict[str, ExpectedTask]) -> None:
+def _run_section(graph: Graph, section: Section, tasks: dict[str, ExpectedTask], seen: Seen) -> None:
     """Add how the tasks of a section end; its work begins when that of all sections before is done."""
-    before = tuple(key for key, task in tasks.items() if task.works)
+    before = tuple(key for key, task in tasks.items() if task.is_done)
     for key, task in graph.items():
         if task.section is section:
-            end = _end_of(task, tasks, graph)
+            end = _end_of(key, tasks, graph, seen)
             waits = task.reads_needs and end.runs
-            needed = tuple(need for need in task.needs if waits and tasks[need].works)
+            needed = tuple(need for need in task.needs if waits and tasks[need].is_done)
             after = (*before, *needed) if end.runs else ()
-            tasks[key] = replace(end, kind=task.kind, section=section, after=after)
+            is_endless = task.limit.is_overrun
+            tasks[key] = replace(end, kind=task.kind, section=section, after=after, is_endless=is_endless)
 
 
-def _end_of(task: Task, ended: Mapping[str, ExpectedTask], graph: Graph) -> ExpectedTask:
+def _end_of(key: str, ended: Mapping[str, ExpectedTask], graph: Graph, seen: Seen) -> ExpectedTask:
+    task = graph[key]
     needs = [ended[need] for need in task.needs]
     decision = decide_join(task.rule, [_as_need(ended[need], graph[need]) for need in task.needs])
+    if decision is None:
+        return ExpectedTask(status=CANCELLED)
     if decision is not Decision.RUN:
         return ExpectedTask(status=SKIPPED, reason=str(decision))
     values = [need.value or 0 for need in needs]
     if task.condition is Condition.NEVER or (task.condition is Condition.EVEN and values[0] % 2 != 0):
         return ExpectedTask(status=SKIPPED, reason=CONDITION)
-    return _run(task, values if task.reads_needs else [])
+    return _limited(task, is_ended_unrun=key in seen.ended_unrun) or _run(task, values if task.reads_needs else [])
+
+
+def _limited(task: Task, *, is_ended_unrun: bool) -> ExpectedTask | None:
+    """Return how a task ends that does by its time limit; None of others."""
+    match task.limit:
+        case Limit.ABOVE:
+            return ExpectedTask(status=CANCELLED)
+        case Limit.QUEUE if is_ended_unrun:
+            codes = frozenset({"queue_timeout"})
+            return ExpectedTask(status=FAILED, reason=TIMED_OUT, codes=codes, is_unbegun=True)
+        case Limit.ATTEMPT:
+            end = _failed(task.tries, TIMED_OUT)
+        case Limit.TOTAL:
+            # How many attempts there are depends on how long after its time each is ended.
+            most = task.tries if task.attempt_seconds else 1
+            end = replace(_failed(most, TIMED_OUT), fewest_failures=0 if is_ended_unrun else 1)
+            end = replace(end, reason=TIMED_OUT if is_ended_unrun else "")
+        case _:
+            return None
+    return end if task.child is None else replace(end, child=interpret(task.child))
 
 
 def _run(task: Task, values: list[int]) -> ExpectedTask:
@@ -156,26 +214,33 @@ def _run(task: Task, values: list[int]) -> ExpectedTask:
             assert task.child is not None
             child = interpret(task.child)
             if child.outputs is None:
-                return replace(_failed(task.tries), child=child)
+                return replace(_failed(task.tries, "child_failed"), child=child)
             return ExpectedTask(status=SUCCEEDED, value=sum(child.outputs.values()), child=child)
         case Kind.SIGNAL | Kind.APPROVAL:
             waits_seconds = 0.0 if task.is_answered else UNANSWERED_SECONDS
             # A rejection is not tried again.
-            end = _failed(task.tries if task.kind is Kind.SIGNAL else 1)
+            end = _failed(task.tries, "signal_timeout") if task.kind is Kind.SIGNAL else _failed(1, "rejected")
             if not task.fails:
                 end = ExpectedTask(status=SUCCEEDED, value=task.number)
             return replace(end, waits_seconds=waits_seconds, is_answered=task.is_answered)
         case _:
+            codes = frozenset({"planned_failure" if task.kind is Kind.PYTHON else "exit_status"})
+            if task.is_refused and not task.fails:
+                codes = codes | {"output_refused"} if task.failures else frozenset({"output_refused"})
             if task.fails or task.is_refused:
-                return _failed(task.tries)
-            return ExpectedTask(status=SUCCEEDED, value=value_of(task.number, values), most_failures=task.failures)
+                return _failed(task.tries, *codes)
+            value = value_of(task.number, values)
+            return ExpectedTask(status=SUCCEEDED, codes=codes, value=value, most_failures=task.failures)
 
 
-def _failed(tries: int) -> ExpectedTask:
-    return ExpectedTask(status=FAILED, fewest_failures=tries, most_failures=tries)
+def _failed(tries: int, *codes: str) -> ExpectedTask:
+    return ExpectedTask(status=FAILED, codes=frozenset(codes), fewest_failures=tries, most_failures=tries)
 
 
 def _as_need(end: ExpectedTask, task: Task) -> End:
     if end.status == SKIPPED:
         return End.FAILED if end.reason == Decision.UPSTREAM_FAILED else End.SKIPPED
+    if end.status == CANCELLED:
+        # It ends with its run, and so does what waits for it.
+        return End.OPEN
     return End.SUCCEEDED if task.may_fail else End(end.status)

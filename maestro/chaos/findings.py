@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
-from maestro.chaos.expected import ExpectedRun
+from maestro.chaos.graphs import Graph
 from maestro.chaos.invariants import Verdict
 from maestro.chaos.rows import Leftovers, LogLine, RunRow
 from maestro.chaos.schedule import FaultKind, Injected
@@ -33,8 +33,8 @@ class Findings:
     """What was asked for."""
     runs: tuple[RunRow, ...]
     """All runs with their tasks and attempts."""
-    expected: Mapping[str, ExpectedRun]
-    """Workflow → how its runs must end."""
+    graphs: Mapping[str, Graph]
+    """Workflow → what its runs are of."""
     effects: tuple[Effect, ...]
     """What tasks did."""
     faults: tuple[Injected, ...]

@@ -15,6 +15,13 @@ VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
 # How long a task waits that nobody answers.
 UNANSWERED_SECONDS = 1.0
+# What a task takes that is ended by a time limit: longer than all of these, and than whoever is late to end it.
+ENDLESS_SECONDS = 60.0
+ATTEMPT_SECONDS = 0.8
+TOTAL_SECONDS = 1.5
+QUEUE_SECONDS = 1.0
+# Time for what no task takes.
+AMPLE_SECONDS = 3600.0
 # Whether such a task starts depends on which need ends first, and so would what it could read of them.
 EARLY_RULES = frozenset({RunIf.ANY_SUCCEEDED, RunIf.ANY_FAILED})
 
@@ -45,6 +52,28 @@ class Contract(StrEnum):
     """What the task returns."""
     REFUSES = "refuses"
     """What the task never returns."""
+
+
+class Limit(StrEnum):
+    """What a task's `timeout` limits, and whether that is met."""
+
+    NONE = "none"
+    """Nothing: it has no `timeout`."""
+    AMPLE = "ample"
+    """Everything, to more than it takes."""
+    ATTEMPT = "attempt"
+    """Each attempt, and each takes longer."""
+    TOTAL = "total"
+    """All attempts together, and the first takes longer, or all of them."""
+    QUEUE = "queue"
+    """The time until it is begun, which may come first."""
+    ABOVE = "above"
+    """Nothing, though it takes for ever: what waits for its run has a limit."""
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether the task takes longer than it may, and does not end by itself."""
+        return self in (Limit.ATTEMPT, Limit.TOTAL, Limit.ABOVE)
 
 
 class Condition(StrEnum):
@@ -91,6 +120,10 @@ class Task:
     """Whether somebody sends its signal or decides its approval: else its time is over soon."""
     child: Graph | None = None
     """What it runs as another workflow."""
+    limit: Limit = Limit.NONE
+    """Its `timeout`."""
+    is_stubborn: bool = False
+    """Whether its code goes on when it is told to stop, so that it has to be killed."""
 
     @property
     def reads_needs(self) -> bool:
@@ -101,6 +134,12 @@ class Task:
     def is_refused(self) -> bool:
         """Whether what it returns never fits what its `output` asks."""
         return self.contract is Contract.REFUSES
+
+    @property
+    def attempt_seconds(self) -> float | None:
+        """How long each attempt may take that takes longer; None when that has no limit of its own."""
+        has_both = self.limit is Limit.TOTAL and self.number % 2 == 0
+        return ATTEMPT_SECONDS if self.limit is Limit.ATTEMPT or has_both else None
 
 
 Graph = Mapping[str, Task]

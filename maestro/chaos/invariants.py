@@ -6,19 +6,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from maestro.chaos import interference
+from maestro.chaos import interference, limits
 from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, Break, Case, broken, cases_of, tasks_of
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.definitions import RETRY_DELAY_SECONDS
 from maestro.chaos.effects import Effect
-from maestro.chaos.expected import FAILED, ExpectedRun, ExpectedTask
-from maestro.chaos.graphs import Kind
+from maestro.chaos.expected import FAILED, TIMED_OUT, ExpectedTask
+from maestro.chaos.graphs import Graph, Kind
 from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
 
 FENCED = "fenced"
-PLANNED_CODES = frozenset(
-    {"planned_failure", "exit_status", "output_refused", "signal_timeout", "rejected", "child_failed"}
-)
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
@@ -40,22 +37,24 @@ def judge(
     runs: Sequence[RunRow],
     wanted: int,
     keys: int,
-    expected: Mapping[str, ExpectedRun],
+    graphs: Mapping[str, Graph],
     acknowledged: Mapping[str, str],
     effects: Sequence[Effect],
     repeated_lines: Sequence[RepeatedLine],
     crashes: Sequence[float],
+    disturbances: Sequence[tuple[float, float]],
     leftovers: Leftovers,
     deeds: Deeds,
     signals: Sequence[SignalRow],
 ) -> Verdict:
     """Judge a campaign.
 
-    `wanted` is how many runs were to be started, `keys` under how many keys that was asked for, `expected` is by
-    workflow name, `acknowledged` are the runs that the API said it had started, with their workflows, and `crashes` the
-    times, seconds since the epoch, at which the database may have lost claims.
+    `wanted` is how many runs were to be started, `keys` under how many keys that was asked for, `graphs` are by
+    workflow name, `acknowledged` are the runs that the API said it had started, with their workflows, `crashes` the
+    times, seconds since the epoch, at which the database may have lost claims, and `disturbances` from when until when
+    something was away that ends what is overdue.
     """
-    cases = cases_of(runs, expected, effects, crashes, deeds, signals)
+    cases = cases_of(runs, graphs, effects, crashes, disturbances, deeds, signals)
     breaks = [
         *missing_runs(runs, acknowledged, wanted, keys),
         *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
@@ -120,7 +119,7 @@ def run_ended_as_expected(case: Case) -> Iterator[Break]:
     run, expected = case.run, case.expected
     if run.status not in ENDED_RUN:
         return
-    if run.status == CANCELLED and case.is_cut and not expected.is_stopped:
+    if run.status == CANCELLED and case.may_be_cancelled:
         if run.outputs is not None:
             yield broken(case, "wrong_outputs", f"outputs {run.outputs} of a run that is cancelled")
         return
@@ -147,7 +146,7 @@ def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
         elif not _is_as_expected(task, expected):
             message = f"output {task.output}, expected {expected.output(task.attempt)}"
             yield broken(case, "wrong_output", message, task)
-        elif task.status == FAILED and task.error_code not in PLANNED_CODES:
+        elif task.status == FAILED and task.error_code not in expected.codes:
             yield broken(case, "wrong_cause", f"{task.error_code}: {task.error_message}", task)
 
 
@@ -157,9 +156,9 @@ def effects_are_there(case: Case) -> Iterator[Break]:
         of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
         if task.status not in ENDED_TASK or case.cancels(task):
             continue
-        if not expected.works and of_task:
+        if not expected.works and not all(_is_forgettable(effect, case) for effect in of_task):
             yield broken(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
-        if expected.works and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
+        if expected.is_done and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
             yield broken(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
 
 
@@ -182,7 +181,8 @@ def effects_are_of_attempts(case: Case) -> Iterator[Break]:
     """No attempt runs twice, and none runs that nobody counted."""
     last = {task.task_key: task.attempt for task in case.run.tasks}
     for effect in case.effects:
-        if not 1 <= effect.attempt <= last.get(effect.task_key, 0):
+        is_counted = 1 <= effect.attempt <= last.get(effect.task_key, 0)
+        if not is_counted and not (effect.attempt and _is_forgettable(effect, case)):
             message = f"attempt {effect.attempt} of {effect.task_key} ran, and its row says {last.get(effect.task_key)}"
             yield broken(case, "attempt_uncounted", message)
     for first, second, is_allowed in _repeats(case):
@@ -199,7 +199,8 @@ def attempts_have_no_gap(case: Case) -> Iterator[Break]:
             yield broken(case, "claim_forgotten", "the database lost a claim, and has not crashed", task)
         before = list(range(1, task.attempt))
         # It may be cancelled after an attempt and before the next one.
-        allowed = (before, [*before, task.attempt]) if case.cancels(task) and task.attempt else (before,)
+        ends_between = case.cancels(task) or task.reason == TIMED_OUT
+        allowed = (before, [*before, task.attempt]) if ends_between and task.attempt else (before,)
         if task.status in ENDED_TASK and numbers not in allowed:
             yield broken(case, "attempts_gap", f"attempt {task.attempt} after the attempts {numbers}", task)
 
@@ -218,10 +219,10 @@ def failures_are_counted(case: Case) -> Iterator[Break]:
 
 def retries_wait(case: Case) -> Iterator[Break]:
     """What failed is in the history as planned, and the next attempt begins when its delay is over."""
-    for task in case.run.tasks:
+    for task, expected in tasks_of(case):
         attempts = _counted(task)
         failed = [attempt for attempt in attempts if attempt.status == FAILED]
-        ends = {0, 1} if case.cancels(task) else {int(task.status == FAILED)}
+        ends = {0, 1} if case.cancels(task) else {int(task.status == FAILED and task.reason != TIMED_OUT)}
         if task.status in ENDED_TASK and task.tries - len(failed) not in ends:
             yield broken(case, "failures_gap", f"{task.tries} tries after the failures {len(failed)}", task)
         begun = [attempt.started_at for attempt in attempts[1:]]
@@ -234,7 +235,7 @@ def retries_wait(case: Case) -> Iterator[Break]:
             if seconds < RETRY_DELAY_SECONDS:
                 message = f"begun {seconds:g} s after attempt {attempt.attempt} had failed"
                 yield broken(case, "retried_early", message, task)
-            if attempt.error_code not in PLANNED_CODES:
+            if attempt.error_code not in expected.codes:
                 yield broken(case, "wrong_cause", f"{attempt.error_code}: {attempt.error_message}", task)
 
 
@@ -249,6 +250,7 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     failures_are_counted,
     retries_wait,
     *interference.INVARIANTS,
+    *limits.INVARIANTS,
 )
 
 
@@ -258,9 +260,14 @@ def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
     for effect in case.effects:
         first = seen.setdefault((effect.task_key, effect.attempt), effect)
         if first is not effect:
-            earliest, latest = first.begun_at - DELAY_SECONDS, min(effect.begun_at, first.begun_at + COMMIT_SECONDS)
-            yield first, effect, any(earliest <= at <= latest for at in case.crashes)
+            yield first, effect, _is_forgettable(first, case, before=effect.begun_at)
         seen[effect.task_key, effect.attempt] = effect
+
+
+def _is_forgettable(effect: Effect, case: Case, *, before: float = math.inf) -> bool:
+    """Tell whether the database may have lost the claim of an execution, in a crash before a moment."""
+    earliest, latest = effect.begun_at - DELAY_SECONDS, min(before, effect.begun_at + COMMIT_SECONDS)
+    return any(earliest <= at <= latest for at in case.crashes)
 
 
 def _counted(task: TaskRow) -> list[AttemptRow]:

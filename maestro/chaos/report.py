@@ -9,7 +9,7 @@ from typing import Any
 
 from maestro.chaos.cases import Break
 from maestro.chaos.findings import Findings
-from maestro.chaos.graphs import Kind
+from maestro.chaos.graphs import Kind, Limit
 from maestro.chaos.rows import RunRow, TaskRow
 from maestro.chaos.schedule import FaultKind
 
@@ -22,9 +22,9 @@ def figures(findings: Findings) -> dict[str, int | float]:
     """Return the figures of a campaign by their names for people, in the order in which they are shown."""
     tasks = [task for run in findings.runs for task in run.tasks]
     attempts = [attempt for task in tasks for attempt in task.history]
-    kinds = Counter(
-        findings.expected[run.workflow].tasks[task.task_key].kind for run in findings.runs for task in run.tasks
-    )
+    planned = [findings.graphs[run.workflow][task.task_key] for run in findings.runs for task in run.tasks]
+    kinds = Counter(task.kind for task in planned)
+    codes = Counter(each.error_code for each in tasks) + Counter(each.error_code for each in attempts)
     lost = [attempt for attempt in attempts if attempt.error_code in LOST_CODES]
     return {
         "runs": len(findings.runs),
@@ -33,6 +33,9 @@ def figures(findings: Findings) -> dict[str, int | float]:
         "runs that stopped themselves": sum(run.reason == "stopped" for run in findings.runs),
         "tasks": len(tasks),
         **{f"tasks of kind {kind}": kinds[kind] for kind in Kind},
+        "tasks with a time limit": sum(task.limit is not Limit.NONE for task in planned),
+        "attempts whose time was over": codes["timed_out"],
+        "tasks not begun in time": codes["queue_timeout"],
         "signals sent": findings.deeds.signals,
         "signals sent again": findings.deeds.signals_again,
         "approvals decided": findings.deeds.decisions,

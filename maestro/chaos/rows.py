@@ -35,6 +35,7 @@ class TaskRow:
     error_code: str
     error_message: str
     worker: str
+    created_at: datetime.datetime
     queued_at: datetime.datetime | None
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
@@ -59,6 +60,8 @@ class RunRow:
     """The run whose task has started it; empty when a person has."""
     parent_task: str = ""
     """Key of that task."""
+    parent_attempt: int = 0
+    """The attempt that did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

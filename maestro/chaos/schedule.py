@@ -29,6 +29,8 @@ class FaultKind(StrEnum):
     HOLD = "hold"
 
 
+# What these do not touch is as quick as ever.
+HARMLESS = frozenset({FaultKind.FLUSH_BROKER, FaultKind.DUPLICATE, FaultKind.REORDER, FaultKind.HOLD})
 # Least seconds between two of a kind: a worker that is killed while it starts, again and again, shows nothing.
 REST_SECONDS = {
     FaultKind.KILL_WORKER: 8.0,
@@ -77,6 +79,11 @@ class Injected:
     """How many messages were copied."""
     forgets_commits: bool = False
     """Whether the database may have lost what it committed asynchronously: claims."""
+
+    @property
+    def is_disturbing(self) -> bool:
+        """Whether something was away meanwhile that ends what is overdue."""
+        return self.kind not in HARMLESS
 
 
 def draw_faults(seed: int, kinds: Sequence[FaultKind]) -> Iterator[PlannedFault]:

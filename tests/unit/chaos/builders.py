@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
-from maestro.chaos.expected import interpret
 from maestro.chaos.findings import Findings, Plan
 from maestro.chaos.graphs import Condition, Kind, Task
 from maestro.chaos.invariants import judge
@@ -57,6 +56,7 @@ def a_task(key, **changes):
         error_code="",
         error_message="",
         worker="executor@host",
+        created_at=at(0),
         queued_at=at(0),
         started_at=at(1),
         finished_at=at(2),
@@ -112,6 +112,7 @@ def a_verdict(
     leftovers=NOTHING_LEFT,
     lines=(),
     crashes=(),
+    disturbances=(),
     wanted=1,
     runs=None,
     deeds=NOBODY,
@@ -123,11 +124,12 @@ def a_verdict(
         runs=[run or a_run()] if runs is None else runs,
         wanted=wanted,
         keys=1,
-        expected={"chaos-0": interpret(graph), **{name: interpret(each) for name, each in (children or {}).items()}},
+        graphs={"chaos-0": graph, **(children or {})},
         acknowledged={RUN_ID: "chaos-0"},
         effects=effects,
         repeated_lines=lines,
         crashes=[START.timestamp() + seconds for seconds in crashes],
+        disturbances=[(START.timestamp() + begun, START.timestamp() + ended) for begun, ended in disturbances],
         leftovers=leftovers,
         deeds=deeds,
         signals=signals,
@@ -145,7 +147,7 @@ def made_findings(run=None, kinds=tuple(FaultKind), faults=()):
     return Findings(
         plan=Plan(runs=1, seed=7, kinds=kinds),
         runs=(run,),
-        expected={"chaos-0": interpret(GRAPH)},
+        graphs={"chaos-0": GRAPH},
         effects=EFFECTS,
         faults=tuple(faults),
         deeds=NOBODY,

@@ -234,11 +234,14 @@ def test_a_child_of_a_cancelled_run_may_be_cancelled():
     ]
     graph = {"a": Task(kind=Kind.WORKFLOW, number=1, child=child)}
 
-    def judged(deeds):
-        return rules(a_verdict(runs=rows, graph=graph, children={"chaos-0-a": child}, effects=(), deeds=deeds))
+    def judged(deeds, **changes):
+        runs = [replace(rows[0], **changes), rows[1]]
+        return rules(a_verdict(runs=runs, graph=graph, children={"chaos-0-a": child}, effects=(), deeds=deeds))
 
-    assert judged(Deeds(cancel_asked=frozenset({RUN_ID}))) == []
-    assert ("wrong_status", "t0") in judged(Deeds())
+    asked = Deeds(cancel_asked=frozenset({RUN_ID}))
+    assert judged(asked) == []
+    assert ("wrong_status", "a") in judged(Deeds())
+    assert ("wrong_status", "t0") in judged(asked, tasks=(a_task("a", status="succeeded"),))
 
 
 def test_a_run_that_stops_itself_must_end_as_told_and_the_task_that_stops_it_too():
