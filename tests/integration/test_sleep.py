@@ -138,7 +138,7 @@ def test_sleep_is_limited_in_time_like_any_attempt(actor, connection, sent):
     ("options", "message"),
     [
         ({"duration": "1s", "until": "2099-01-01T00:00:00Z"}, "with: needs either `duration` or `until`"),
-        ({"until": "2099-01-01T00:00:00"}, "with.until: Input should have timezone info"),
+        ({"until": "2099-01-01T00:00:00"}, "with.until: must be a date and time with its zone"),
         ({"duration": "400d"}, "with.duration: Input should be less than or equal to 31622400"),
     ],
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
@@ -91,6 +91,18 @@ class Finding:
     """Where the choice between alternatives stands that the error belongs to; None when there is no choice."""
     alternative: str | int | None
     """Which of the alternatives."""
+
+
+def told_as(message: str) -> WrapValidator:
+    """Return what makes a type of a model say in our words what it takes, whatever is wrong with a value."""
+
+    def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError as error:
+            raise ValueError(message) from error
+
+    return WrapValidator(check)
 
 
 def read_errors(error: ValidationError, value: JsonValue, *, prefix: Path = ()) -> Iterator[Finding]:

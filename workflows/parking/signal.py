@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from executors.base import JsonValue, Options, TaskContext, TaskError, TaskRequest, TaskResult, Wait
 from workflows.definition.input_schema import complete
 from workflows.definition.limits import Limit
+from workflows.definition.model_problems import told_as
 from workflows.runs.statuses import Reason
 
 SIGNAL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"
+_NAME = "must be 1 to 100 letters, digits, `_`, `-` and `.`, the first one no `-` or `.`"
 
 
 class SignalOptions(Options):
@@ -24,9 +26,8 @@ class SignalOptions(Options):
     tasks that wait for the same name, the first in the order of the graph takes it.
     """
 
-    name: str | None = Field(
+    name: Annotated[str, Field(pattern=SIGNAL_NAME), told_as(_NAME)] | None = Field(
         default=None,
-        pattern=SIGNAL_NAME,
         description="Name of the signal, the same for all runs: no expression. Without it, the key of the task.",
     )
     payload_schema: dict[str, JsonValue] | None = Field(

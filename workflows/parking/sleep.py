@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from executors.base import Options, TaskContext, TaskRequest, TaskResult, Wait
 from maestro.core.durations import Duration
 from workflows.definition.limits import LONGEST_SECONDS
 from workflows.runs.statuses import Reason
+
+
+def _parse_moment(value: object) -> datetime.datetime:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = datetime.datetime.fromisoformat(value.upper())
+            if moment.tzinfo is not None:
+                return moment.astimezone(datetime.UTC)
+    raise ValueError("must be a date and time with its zone, such as 2030-01-31T08:00:00Z or 2030-01-31T09:00:00+01:00")
 
 
 class SleepOptions(Options):
@@ -25,10 +35,12 @@ class SleepOptions(Options):
         description="How long to wait, from when the task begins: `200ms`, `3s`, `5m`, `2h`, `1d` or a number of "
         "seconds.",
     )
-    until: AwareDatetime | None = Field(
-        default=None,
-        description="When to go on: a date and time with its zone, `2030-01-31T08:00:00Z`. A time that is past does "
-        "not wait.",
+    until: Annotated[datetime.datetime, BeforeValidator(_parse_moment, json_schema_input_type=AwareDatetime)] | None = (
+        Field(
+            default=None,
+            description="When to go on: a date and time with its zone, `2030-01-31T08:00:00Z`. A time that is past does "
+            "not wait.",
+        )
     )
 
     @model_validator(mode="after")
@@ -48,5 +60,4 @@ class SleepExecutor:
     def execute(self, request: TaskRequest[SleepOptions], context: TaskContext) -> TaskResult:
         """Return the time as what the attempt waits for."""
         options = request.options
-        until = options.until and options.until.astimezone(datetime.UTC)
-        return TaskResult(waits_for=Wait(reason=Reason.SLEEP, seconds=options.duration, until=until))
+        return TaskResult(waits_for=Wait(reason=Reason.SLEEP, seconds=options.duration, until=options.until))

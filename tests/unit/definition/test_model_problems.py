@@ -3,14 +3,14 @@
 import datetime
 import typing
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
-from workflows.definition.model_problems import _CONSTRAINTS, _EXPECTED_TYPES, read_errors
+from workflows.definition.model_problems import _CONSTRAINTS, _EXPECTED_TYPES, read_errors, told_as
 
 
 class Cat(BaseModel):
@@ -116,3 +116,14 @@ def test_offending_value_is_told():
 
 def test_tables_name_only_errors_pydantic_has():
     assert set(_EXPECTED_TYPES) | set(_CONSTRAINTS) <= set(typing.get_args(ErrorType))
+
+
+def test_type_may_say_in_its_own_words_what_it_takes():
+    class Model(BaseModel):
+        at: Annotated[int, Field(gt=3), told_as("must be a number of days above 3")]
+
+    with pytest.raises(ValidationError) as raised:
+        Model.model_validate({"at": "soon"})
+
+    [finding] = read_errors(raised.value, {"at": "soon"})
+    assert (finding.problem.pointer, finding.problem.message) == ("at", "must be a number of days above 3")
