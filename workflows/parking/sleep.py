@@ -38,8 +38,8 @@ class SleepOptions(Options):
     until: Annotated[datetime.datetime, BeforeValidator(_parse_moment, json_schema_input_type=AwareDatetime)] | None = (
         Field(
             default=None,
-            description="When to go on: a date and time with its zone, `2030-01-31T08:00:00Z`. A time that is past does "
-            "not wait.",
+            description="When to go on: a date and time with its zone, `2030-01-31T08:00:00Z`. A time that is past does"
+            " not wait.",
         )
     )
 
