@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
+from maestro.core.clock import format_time, say_time
 from maestro.core.errors import Category, MaestroError
 from workflows.definition.problems import Problem, suggestion
 
@@ -216,10 +218,10 @@ class AlreadyDecided(MaestroError):
     code = "already_decided"
     category = Category.CONFLICT
 
-    def __init__(self, *, outcome: str, email: str, decided_at: str) -> None:
+    def __init__(self, *, outcome: str, email: str, decided_at: datetime.datetime) -> None:
         super().__init__(
-            f"{email} has decided this already: {outcome}, at {decided_at}.",
-            details={"outcome": outcome, "by": email, "decided_at": decided_at},
+            f"{email} has decided this already: {outcome}, at {say_time(decided_at)}.",
+            details={"outcome": outcome, "by": email, "decided_at": format_time(decided_at)},
         )
 
 

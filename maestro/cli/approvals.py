@@ -33,13 +33,14 @@ def approvals_command(client: Client, limit: int, as_json: bool) -> None:
         return
     now = datetime.datetime.now(datetime.UTC)
     output.print_table(
-        ("run", "workflow", "task", "since", "until", "you may", "message"),
+        ("run", "workflow", "task", "since", "escalates", "until", "you may", "message"),
         (
             (
                 text.one_line(approval.run),
                 text.one_line(approval.workflow),
                 text.one_line(approval.task_key),
                 text.age(approval.waits_since, now),
+                text.timestamp(approval.escalates_at),
                 text.timestamp(approval.deadline_at),
                 "yes" if approval.may_decide else "no",
                 text.one_line(approval.message.strip().partition("\n")[0]),

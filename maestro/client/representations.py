@@ -281,6 +281,8 @@ class Approval(Representation):
     may_decide: bool = False
     """True when the caller may decide."""
     waits_since: Moment | None = None
+    escalates_at: Moment | None = None
+    """When others may decide too; None without an escalation, and once they may."""
     deadline_at: Moment | None = None
     on_deadline: str | None = None
 

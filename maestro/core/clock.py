@@ -1,5 +1,5 @@
-"""How times are shown: RFC 3339, UTC, microseconds and `Z`. Row times themselves are the database's; who needs one
-between two statements goes on from the last it read.
+"""How times are shown: RFC 3339, UTC, microseconds and `Z`; in sentences to the second. Row times themselves are the
+database's; who needs one between two statements goes on from the last it read.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ def format_time(moment: datetime.datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def say_time(moment: datetime.datetime | None) -> str:
+    """Write a time for a person who reads a sentence: UTC, to the second."""
+    if moment is None:
+        return "a time that is not known"
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 class DatabaseClock:

@@ -123,8 +123,13 @@ def test_deciding_otherwise_afterwards_is_refused(actor, sent, more):
     run = begin(actor)
     decide(actor, run)
 
-    with pytest.raises(AlreadyDecided, match=f"{email_of(actor)} has decided this already: approved"):
+    with pytest.raises(AlreadyDecided) as refused:
         decide(actor, run, **more)
+
+    decided_at = ApprovalDecision.objects.get(task_execution__run=run).decided_at
+    said = f"{email_of(actor)} has decided this already: approved, at {decided_at:%Y-%m-%d %H:%M:%S}Z."
+    assert refused.value.message == said
+    assert refused.value.details["decided_at"] == decided_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     assert row(run, "a").output["comment"] == ""
 
@@ -423,6 +428,23 @@ def test_hook_that_waits_is_listed_with_its_form(actor, sent):
     [waiting] = selectors.list_approvals(actor=actor)
 
     assert ApprovalOutput().get_form(waiting) == FORM
+
+
+def test_escalation_that_is_to_come_is_listed_beside_the_deadline(actor, sent):
+    run = begin(actor, {"a": asking(deadline="2d", escalate={"after": "4h", "roles": ["viewer"]})})
+    waiting = selectors.list_approvals(actor=actor).get()
+    wake_at = row(run, "a").wake_at
+    listed = ApprovalOutput()
+
+    assert listed.get_escalates_at(waiting) == f"{wake_at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    assert listed.get_deadline_at(waiting) == f"{wake_at + timedelta(hours=44):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+    waiting.waits_for["is_escalated"] = True
+
+    assert (listed.get_escalates_at(waiting), listed.get_deadline_at(waiting)) == (
+        None,
+        f"{wake_at:%Y-%m-%dT%H:%M:%S.%f}Z",
+    )
 
 
 def test_run_goes_on_after_an_approval_on_real_workers(actor, worker, beat):

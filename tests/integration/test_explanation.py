@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from executors.models import Worker
 from executors.pools.queues import Waiting, key_of, keys_of
+from maestro.core.clock import say_time
 from tests.builders import definition, make_actor, start_run
 from tests.integration.calls import CALL, execute
 from tests.integration.schedules import FAILED, do, follow, row, take
@@ -217,7 +218,7 @@ def test_task_whose_time_came_during_a_pause_waits_for_the_resume_and_not_for_be
     assert paused[0] == "paused"
     assert sleep == (
         "sleep",
-        "It sleeps until the time it was given; it ends at the resume: its time was 2020-01-01T00:00:00.000000Z.",
+        "It sleeps until the time it was given; it ends at the resume: its time was 2020-01-01 00:00:00Z.",
     )
 
 
@@ -237,6 +238,28 @@ def test_task_that_waits_for_a_decision_says_whose(actor):
 
     assert (cause.code, cause.holder) == ("approval", "a member with the role owner or ann@example.org")
     assert f"`maestro approve {run.id} a`" in cause.message
+
+
+def test_task_that_waits_for_a_decision_says_who_may_decide_later_and_what_its_deadline_decides(actor):
+    escalate = {"after": "1h", "roles": ["operator"], "users": ["bob@example.org"]}
+    approvers = {"users": ["ann@example.org"]}
+    limits = {"deadline": "2d", "on_deadline": "reject", "escalate": escalate}
+    run = parked(actor, "approval", message="Go?", approvers=approvers, **limits)
+    wake_at = row(run, "a").wake_at
+    deadline = wake_at + timedelta(hours=47)
+
+    cause = only(actor, run)
+
+    assert (cause.holder, cause.until) == ("ann@example.org", deadline)
+    others = "a member with the role operator or bob@example.org"
+    assert cause.message.endswith(
+        f" From {say_time(wake_at)} on {others} may decide too. It is rejected by itself at {say_time(deadline)}."
+    )
+
+    TaskExecution.objects.filter(run_id=run.id).update(waits_for=row(run, "a").waits_for | {"is_escalated": True})
+
+    assert only(actor, run).holder == f"ann@example.org or {others}"
+    assert "may decide too" not in only(actor, run).message
 
 
 def test_task_that_waits_for_a_run_explains_that_run(actor):

@@ -12,7 +12,7 @@ from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from maestro.core import sql
-from maestro.core.clock import format_time
+from maestro.core.clock import say_time
 from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.expressions import ExpressionFailed
@@ -139,7 +139,7 @@ def _ending(connection: sql.Connection, run: Mapping[str, Any]) -> dict[str, Any
         return _decided(run, run["outcome_reason"])
     if run["hold"] == 2 and run["reason"] == Reason.TIMED_OUT:
         message = (
-            f"The run was not over by its deadline, {format_time(run['deadline_at'])}."
+            f"The run was not over by its deadline, {say_time(run['deadline_at'])}."
             if run["has_deadline"]
             else f"The run took longer than the {run['allowed'].total_seconds():g} s it may take."
         )

@@ -13,7 +13,7 @@ from executors.models import Worker
 from executors.pools.lease import LEASE
 from executors.pools.queues import Waiting
 from maestro.core import sql
-from maestro.core.clock import format_time
+from maestro.core.clock import say_time
 from workflows.definition.priority import Priority
 from workflows.dispatch import broker
 from workflows.dispatch.broker import BrokerAway
@@ -55,7 +55,7 @@ class CauseFinder:
     def of_run(self, run: WorkflowRun, found: Sequence[Pause]) -> Iterator[Cause]:
         """Yield what keeps all of a run, given the pauses that cover something of it."""
         if RunStatus(run.status).is_terminal:
-            yield Cause(code="ended", message=f"The run has {_ended(run.status)} at {format_time(run.finished_at)}.")
+            yield Cause(code="ended", message=f"The run has {_ended(run.status)} at {say_time(run.finished_at)}.")
             return
         if run.hold == 1:
             yield from map(_paused, (each for each in found if each.scope != PauseScope.QUEUE))
@@ -120,7 +120,7 @@ class CauseFinder:
     def _of_waiting_messages(self, queue: str, waiting: Waiting, workers: Sequence[Worker]) -> str:
         processes, busy = (sum(counts) for counts in zip(*((w.concurrency, len(w.held)) for w in workers), strict=True))
         before = "1 message waits" if waiting.count == 1 else f"{waiting.count:,} messages wait"
-        since = f", the next since {format_time(waiting.oldest_queued_at)}" if waiting.oldest_queued_at else ""
+        since = f", the next since {say_time(waiting.oldest_queued_at)}" if waiting.oldest_queued_at else ""
         served = f"{len(workers)} worker{'s' if len(workers) > 1 else ''} with {processes} processes take from it"
         return f"In the queue {queue} {before}{since}; {served}, {min(busy, processes)} of them busy."
 
@@ -131,14 +131,14 @@ class CauseFinder:
             message = f"Its {holder} is gone: attempt {task.attempt} is taken back in a moment."
             yield Cause(code="worker_lost", message=message, holder=holder)
             return
-        lease = f"the lease of {holder} ends at {format_time(worker.heartbeat_at + LEASE)}"
+        lease = f"the lease of {holder} ends at {say_time(worker.heartbeat_at + LEASE)}"
         if self._now - worker.heartbeat_at > LEASE / 2:
-            message = f"Its worker says nothing since {format_time(worker.heartbeat_at)}; {lease}."
+            message = f"Its worker says nothing since {say_time(worker.heartbeat_at)}; {lease}."
             yield Cause(code="worker_silent", message=message, holder=holder, until=worker.heartbeat_at + LEASE)
             return
-        message = f"Attempt {task.attempt} runs since {format_time(task.started_at)}; {lease} unless it is renewed."
+        message = f"Attempt {task.attempt} runs since {say_time(task.started_at)}; {lease} unless it is renewed."
         if task.expires_at is not None:
-            message += f" Its time is over at {format_time(task.expires_at)}."
+            message += f" Its time is over at {say_time(task.expires_at)}."
         yield Cause(code="running", message=message, holder=holder, until=task.expires_at)
 
     def _of_waiting(self, task: TaskExecution) -> Iterator[Cause]:
@@ -162,28 +162,26 @@ class CauseFinder:
                 what = f"It waits for the signal {name}: `maestro signal {task.run_id} {name}` sends it"
                 yield self._awaited("signal", what, "whoever sends it", task.wake_at)
             case Reason.APPROVAL:
-                who = approval.say_who_may(details)
-                what = f"It waits for a decision by {who}: `maestro approve {task.run_id} {task.task_key}`"
-                yield self._awaited("approval", what, who, approval.deadline_of(details, task.wake_at))
+                yield _undecided(task, details)
             case Reason.CHILD_RUN:
                 message = f"It waits for the end of run {task.child_run_id}."
                 yield Cause(code="child_run", message=message, holder=f"run {task.child_run_id}")
             case Reason.CELERY:
-                message = f"It waits for the Celery task it has called at {format_time(task.started_at)}."
+                message = f"It waits for the Celery task it has called at {say_time(task.started_at)}."
                 yield Cause(code="celery", message=message, holder="the worker of that task", until=task.expires_at)
 
     def _timed(self, code: str, what: str, at: datetime.datetime | None, *, is_paused: bool) -> Cause:
         assert at is not None
         if is_paused and at <= self._now:
-            return Cause(code=code, message=f"{what} at the resume: its time was {format_time(at)}.")
+            return Cause(code=code, message=f"{what} at the resume: its time was {say_time(at)}.")
         if self._now - at > OVERDUE:
-            message = f"{what} at {format_time(at)}, which is past: does beat run? `maestro status` tells."
+            message = f"{what} at {say_time(at)}, which is past: does beat run? `maestro status` tells."
             return Cause(code="overdue", message=message, holder="beat")
-        return Cause(code=code, message=f"{what} at {format_time(at)}.", until=at)
+        return Cause(code=code, message=f"{what} at {say_time(at)}.", until=at)
 
     @staticmethod
     def _awaited(code: str, what: str, holder: str, until: datetime.datetime | None) -> Cause:
-        limit = "" if until is None else f" It is over at {format_time(until)}."
+        limit = "" if until is None else f" It is over at {say_time(until)}."
         return Cause(code=code, message=f"{what}.{limit}", holder=holder, until=until)
 
     def _live_workers(self) -> list[Worker]:
@@ -199,7 +197,7 @@ def _ready(step: int) -> str:
 
 
 def _of_ended(task: TaskExecution) -> Iterator[Cause]:
-    at = format_time(task.finished_at)
+    at = say_time(task.finished_at)
     match task.status:
         case TaskStatus.SKIPPED:
             unmet = f"what it needs did not end as its run_if ({task.run_if}) asks"
@@ -218,6 +216,18 @@ def _of_ended(task: TaskExecution) -> Iterator[Cause]:
             yield Cause(code="ended", message=f"It has succeeded at {at}.")
 
 
+def _undecided(task: TaskExecution, details: Mapping[str, Any]) -> Cause:
+    who, deadline = approval.say_who_may(details), approval.deadline_of(details, task.wake_at)
+    said = [f"It waits for a decision by {who}: `maestro approve {task.run_id} {task.task_key}`."]
+    escalates_at = approval.escalates_at(details, task.wake_at)
+    if escalates_at is not None:
+        said.append(f"From {say_time(escalates_at)} on {approval.say_escalation(details)} may decide too.")
+    if deadline is not None:
+        ends = {"approve": "It is approved by itself", "reject": "It is rejected by itself"}
+        said.append(f"{ends.get(details['on_deadline'], 'It is over')} at {say_time(deadline)}.")
+    return Cause(code="approval", message=" ".join(said), holder=who, until=deadline)
+
+
 def _paused(pause: Pause) -> Cause:
     names = {
         PauseScope.RUN: f"Run {pause.run_id}",
@@ -227,7 +237,7 @@ def _paused(pause: Pause) -> Cause:
     }
     who = f" by {pause.paused_by.email}" if pause.paused_by else ""
     reason = f": {pause.reason}" if pause.reason else ""
-    message = f"{names[PauseScope(pause.scope)]} is paused{who} since {format_time(pause.paused_at)}{reason}"
+    message = f"{names[PauseScope(pause.scope)]} is paused{who} since {say_time(pause.paused_at)}{reason}"
     return Cause(
         code="paused", message=f"{message.rstrip('.')}.", holder=pause.paused_by.email if pause.paused_by else ""
     )

@@ -183,6 +183,16 @@ def say_who_may(details: Mapping[str, JsonValue]) -> str:
     return " or ".join(dict.fromkeys(parts))
 
 
+def say_escalation(details: Mapping[str, JsonValue]) -> str:
+    """Return in words who may decide besides, once the escalation has come."""
+    return say_who_may({**details, "approvers": details["escalate"], "is_escalated": False})
+
+
+def escalates_at(details: Mapping[str, JsonValue], wake_at: datetime.datetime | None) -> datetime.datetime | None:
+    """Return when others may decide a waiting approval too, given when it is looked at next; None once they may."""
+    return None if details["escalate"] is None or details["is_escalated"] else wake_at
+
+
 def deadline_of(details: Mapping[str, JsonValue], wake_at: datetime.datetime | None) -> datetime.datetime | None:
     """Return when a waiting approval is over, given when it is looked at next."""
     deadline, escalate = details["deadline_seconds"], details["escalate"]

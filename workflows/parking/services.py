@@ -17,7 +17,6 @@ from accounts.selectors import Member
 from executors.base import TaskResult
 from executors.runtime.attempt import check_result
 from maestro.core import sql
-from maestro.core.clock import format_time
 from workflows.catalog import cache
 from workflows.definition.awaited import AwaitedSignal, awaited_signals, form_of, resolve_form, resolve_payload
 from workflows.definition.canonical import comparable_json
@@ -145,9 +144,7 @@ def decide_approval(
                 raise ApprovalNotAwaited(task_key, _get_task(connection, given)[0])
             decision.save(force_insert=True)
         elif not _is_same(before, decision):
-            raise AlreadyDecided(
-                outcome=before.outcome, email=before.email, decided_at=format_time(before.decided_at) or ""
-            )
+            raise AlreadyDecided(outcome=before.outcome, email=before.email, decided_at=before.decided_at)
     # Also when this was decided before: whoever did may not have lived to look.
     waits.follow(connection, task, version)
     return before or decision

@@ -139,7 +139,11 @@ class TaskExecutionOutput(serializers.ModelSerializer[TaskExecution]):
     output = serializers.SerializerMethodField(
         help_text="Any JSON value; null before the task has succeeded. Secret inputs are masked in it."
     )
-    wake_at = serializers.DateTimeField(help_text="When a task that waits is looked at again.", allow_null=True)
+    wake_at = serializers.DateTimeField(
+        help_text="When a task that waits is looked at again: of an approval, at its escalation if that is to come, "
+        "then at its deadline.",
+        allow_null=True,
+    )
     child_run_id = serializers.UUIDField(
         help_text="The run that a task of kind `workflow` has started, the latest when it was tried again.",
         allow_null=True,

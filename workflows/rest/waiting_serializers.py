@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -93,6 +94,9 @@ class ApprovalOutput(serializers.ModelSerializer[TaskExecution]):
     is_escalated = serializers.SerializerMethodField(help_text="Whether those of the escalation may decide by now.")
     may_decide = serializers.SerializerMethodField(help_text="Whether you may decide.")
     waits_since = serializers.DateTimeField(source="started_at")
+    escalates_at = serializers.SerializerMethodField(
+        help_text="When those of the escalation may decide too; null without one, and once they may."
+    )
     deadline_at = serializers.SerializerMethodField(help_text="When nobody may decide any more; null for never.")
     on_deadline = serializers.SerializerMethodField(
         help_text="What happens then: `approve`, `reject`, or null when the task fails."
@@ -110,6 +114,7 @@ class ApprovalOutput(serializers.ModelSerializer[TaskExecution]):
             "is_escalated",
             "may_decide",
             "waits_since",
+            "escalates_at",
             "deadline_at",
             "on_deadline",
         ]
@@ -143,10 +148,14 @@ class ApprovalOutput(serializers.ModelSerializer[TaskExecution]):
         return selectors.may_decide(actor=actor, member=member, details=_details(task))
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_escalates_at(self, task: TaskExecution) -> Any:
+        """Return when the escalation comes."""
+        return _moment(approval.escalates_at(_details(task), task.wake_at))
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_deadline_at(self, task: TaskExecution) -> Any:
         """Return the deadline."""
-        deadline = approval.deadline_of(_details(task), task.wake_at)
-        return None if deadline is None else serializers.DateTimeField().to_representation(deadline)
+        return _moment(approval.deadline_of(_details(task), task.wake_at))
 
     @extend_schema_field(serializers.ChoiceField(["approve", "reject"], allow_null=True))
     def get_on_deadline(self, task: TaskExecution) -> Any:
@@ -171,3 +180,7 @@ class DecisionOutput(serializers.ModelSerializer[ApprovalDecision]):
 
 def _details(task: TaskExecution) -> dict[str, Any]:
     return task.waits_for or {}
+
+
+def _moment(moment: datetime.datetime | None) -> Any:
+    return None if moment is None else serializers.DateTimeField().to_representation(moment)

@@ -18,6 +18,7 @@ WAITING = {
     "is_escalated": False,
     "may_decide": True,
     "waits_since": START,
+    "escalates_at": START,
     "deadline_at": END,
     "on_deadline": None,
 }
@@ -38,9 +39,9 @@ def test_what_waits_is_listed(api: FakeApi, maestro: Maestro):
 
     lines = maestro("approvals").stdout.splitlines()
 
-    assert lines[0].split() == ["RUN", "WORKFLOW", "TASK", "SINCE", "UNTIL", "YOU", "MAY", "MESSAGE"]
+    assert lines[0].split() == ["RUN", "WORKFLOW", "TASK", "SINCE", "ESCALATES", "UNTIL", "YOU", "MAY", "MESSAGE"]
     assert lines[1].startswith(f"{RUN_ID}  flights   approve  ")
-    assert lines[1].endswith("2026-01-02 03:04:17Z  yes      Delete 7 rows?")
+    assert lines[1].endswith("2026-01-02 03:04:05Z  2026-01-02 03:04:17Z  yes      Delete 7 rows?")
     assert lines[2].endswith("  no       Delete 7 rows?")
 
 
