@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,10 @@ from maestro.cli.options import RunId, connected, json_option
 if TYPE_CHECKING:
     from maestro.client import Client
     from maestro.client.representations import ExplainedTask, Explanation
+
+
+PAUSED = "paused"
+MOST_NAMED = 5
 
 
 @click.command("why")
@@ -34,29 +38,57 @@ def why_command(client: Client, run_id: str, task_key: str | None, as_json: bool
         click.echo(line)
 
 
-def _lines(explained: Explanation, indentation: str = "") -> Iterator[str]:
+def _lines(explained: Explanation, indentation: str = "", told: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield what is known of a run and those below it; `told` are the pauses that a run above has told."""
     from maestro.cli import output, text
 
     name = f"Run {text.one_line(explained.run)} of {text.one_line(explained.workflow)}"
     yield f"{indentation}{name} is {output.status(explained.status)}."
+    held = _held_by_pause(explained)
+    for message, names in held.items():
+        if message not in told:
+            yield f"{indentation}{text.one_line(message)}{f' It holds {_listed(names)}.' if names else ''}"
     for cause in explained.causes:
-        yield f"{indentation}{text.one_line(cause.message)}"
+        if cause.code != PAUSED:
+            yield f"{indentation}{text.one_line(cause.message)}"
     for task in explained.tasks:
-        yield from _lines_of_task(task, indentation)
+        yield from _lines_of_task(task, indentation, told | held.keys())
     if explained.waiting_count:
         yield f"{indentation}{text.count(explained.waiting_count, 'more task')} only wait{_s(explained)} for these."
 
 
-def _lines_of_task(task: ExplainedTask, indentation: str) -> Iterator[str]:
+def _held_by_pause(explained: Explanation) -> dict[str, list[str]]:
+    """Return what each pause that holds something of a run says, and the tasks it holds."""
+    held: dict[str, list[str]] = {cause.message: [] for cause in explained.causes if cause.code == PAUSED}
+    for task in explained.tasks:
+        for cause in task.causes:
+            if cause.code == PAUSED:
+                held.setdefault(cause.message, []).append(_name(task))
+    return held
+
+
+def _lines_of_task(task: ExplainedTask, indentation: str, told: frozenset[str]) -> Iterator[str]:
     from maestro.cli import output, text
 
-    index = "" if task.map_index is None else f"[{task.map_index}]"
     reason = f" ({text.one_line(task.reason)})" if task.reason else ""
-    yield f"{indentation}{output.heading(text.one_line(task.task_key) + index)}  {output.status(task.status)}{reason}"
+    yield f"{indentation}{output.heading(_name(task))}  {output.status(task.status)}{reason}"
     for cause in task.causes:
-        yield f"{indentation}  {text.one_line(cause.message)}"
+        if cause.code != PAUSED:
+            yield f"{indentation}  {text.one_line(cause.message)}"
     if task.child is not None:
-        yield from _lines(task.child, f"{indentation}    ")
+        yield from _lines(task.child, f"{indentation}    ", told)
+
+
+def _name(task: ExplainedTask) -> str:
+    from maestro.cli import text
+
+    return text.one_line(task.task_key) + ("" if task.map_index is None else f"[{task.map_index}]")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"{len(names) - MOST_NAMED:,} more"] if len(names) > MOST_NAMED else []
+    *rest, last = [*names[:MOST_NAMED], *more]
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _s(explained: Explanation) -> str:

@@ -38,11 +38,14 @@ def explanation(*tasks, run=RUN_ID, workflow="flights", causes=(), waiting_count
     }
 
 
-CHILD = explanation(task("x", "waiting", RETRY, reason="retry_backoff"), run=CHILD_ID, workflow="child")
+PAUSE = cause("paused", "Everything is paused by ann.")
+CHILD = explanation(
+    task("x", "waiting", PAUSE, RETRY, reason="retry_backoff"), run=CHILD_ID, workflow="child", causes=[PAUSE]
+)
 EXPLAINED = explanation(
-    task("read", "queued", cause("paused", "Everything is paused by ann."), cause("no_worker", "No worker.")),
-    task("call", "waiting", cause("child_run", "It waits for a run."), reason="child_run", child=CHILD),
-    causes=[cause("paused", "Everything is paused by ann.")],
+    task("read", "queued", PAUSE, cause("no_worker", "No worker.")),
+    task("call", "waiting", PAUSE, cause("child_run", "It waits for a run."), reason="child_run", child=CHILD),
+    causes=[PAUSE],
     waiting_count=3,
 )
 
@@ -52,9 +55,8 @@ def test_every_cause_is_told_with_the_run_below(api: FakeApi, maestro: Maestro):
 
     assert maestro("why", RUN_ID).stdout.splitlines() == [
         f"Run {RUN_ID} of flights is running.",
-        "Everything is paused by ann.",
+        "Everything is paused by ann. It holds read and call.",
         "read  queued",
-        "  Everything is paused by ann.",
         "  No worker.",
         "call  waiting (child_run)",
         "  It waits for a run.",
@@ -62,6 +64,33 @@ def test_every_cause_is_told_with_the_run_below(api: FakeApi, maestro: Maestro):
         "    x  waiting (retry_backoff)",
         "      Attempt 1 failed (no luck).",
         "3 more tasks only wait for these.",
+    ]
+
+
+def test_pause_of_a_queue_is_told_once_and_names_the_first_tasks_it_holds(api: FakeApi, maestro: Maestro):
+    held = [task(f"t{number}", "queued", cause("paused", "Queue q is paused.")) for number in range(7)]
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", explanation(*held))
+
+    lines = maestro("why", RUN_ID).stdout.splitlines()
+
+    assert lines[1] == "Queue q is paused. It holds t0, t1, t2, t3, t4 and 2 more."
+    assert [line for line in lines if "paused" in line] == lines[1:2]
+
+
+def test_pause_of_a_run_that_has_no_tasks_yet_names_none(api: FakeApi, maestro: Maestro):
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", explanation(causes=[PAUSE, cause("delayed", "Later.")]))
+
+    assert maestro("why", RUN_ID).stdout.splitlines()[1:] == ["Everything is paused by ann.", "Later."]
+
+
+def test_pause_that_only_the_run_below_is_under_is_told_there(api: FakeApi, maestro: Maestro):
+    call = task("call", "waiting", cause("child_run", "It waits for a run."), reason="child_run", child=CHILD)
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", explanation(call))
+
+    assert maestro("why", RUN_ID).stdout.splitlines()[2:5] == [
+        "  It waits for a run.",
+        f"    Run {CHILD_ID} of child is running.",
+        "    Everything is paused by ann. It holds x.",
     ]
 
 
