@@ -11,10 +11,12 @@ from accounts.choices import Role
 from accounts.errors import PermissionMissing
 from accounts.models import Membership, User
 from accounts.permissions.roles import PERMISSIONS, Permission
+from executors.models import TaskLogLine
 from maestro.core.ids import new_id
 from tests.builders import make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import held_open, hold, row
+from workflows.definition.secrets import MASK
 from workflows.dispatch import waits
 from workflows.errors import (
     AlreadyDecided,
@@ -456,3 +458,41 @@ def test_run_goes_on_after_an_approval_on_real_workers(actor, worker, beat):
 
     ended = wait_for_end(run.id)
     assert (ended.status, ended.outputs) == ("succeeded", {"by": email_of(actor)})
+
+
+def log_of(run):
+    lines = TaskLogLine.objects.filter(run_id=run.id, task_key="a").order_by("id")
+    return list(lines.values_list("attempt", "stream", "message"))[1:]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_decision_is_in_the_log_of_the_task_without_secrets(actor, sent, outcome):
+    inputs = {"password": {"type": "string", "writeOnly": True}}
+    run = begin(actor, {"a": asking()}, inputs=inputs, given={"password": "hunter22"})
+
+    decide(actor, run, outcome, comment="as agreed\nwith hunter22")
+
+    first, second = log_of(run)
+    assert first == (1, "log", f"{outcome.capitalize()} by {email_of(actor)}: as agreed")
+    assert second == (1, "log", f"with {MASK}")
+
+
+def test_deciding_the_same_again_writes_no_second_line(actor, sent):
+    run = begin(actor)
+    for _ in range(2):
+        decide(actor, run)
+
+    assert log_of(run) == [(1, "log", f"Approved by {email_of(actor)}.")]
+
+
+def test_escalation_and_deadline_are_in_the_log_of_the_task(actor, connection, sent):
+    escalate = {"after": "4h", "roles": ["viewer"]}
+    run = begin(actor, {"a": asking(deadline="2d", on_deadline="approve", escalate=escalate)})
+    for _ in range(2):
+        make_due(run)
+        waits.end_due(connection)
+
+    assert [message for *_, message in log_of(run)] == [
+        "Nobody has decided yet: a member with the role viewer may decide too.",
+        "Nobody decided until the deadline.",
+    ]

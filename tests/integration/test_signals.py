@@ -7,7 +7,10 @@ import pytest
 from django.db import connection as django_connection
 from psycopg.types.json import Jsonb
 
+from accounts.models import User
 from executors.base import TaskError, TaskResult
+from executors.models import TaskLogLine
+from maestro.core.clock import say_time
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import held_open, hold, row, take
@@ -520,3 +523,25 @@ def test_signals_end_waits_on_real_workers(actor, worker, beat):
 
     ended = wait_for_end(run.id)
     assert (ended.status, ended.outputs) == ("succeeded", {"a": {"n": 1}, "b": "late"})
+
+
+def test_signal_that_is_taken_is_in_the_log_of_its_task_without_its_payload(actor, sent):
+    run = start_run(actor, {"a": waiting()})
+    execute(run)
+
+    signal = send(actor, run, payload={"card": "4111"})
+
+    [_, line] = TaskLogLine.objects.filter(run_id=run.id, task_key="a").order_by("id")
+    sender = User.objects.get(id=actor.user_id).email
+    said = f"Took the signal a, sent by {sender} at {say_time(signal.received_at)}."
+    assert (line.attempt, line.stream, line.message) == (1, "log", said)
+
+
+def test_wait_that_its_time_ends_says_so_in_the_log(actor, connection, sent):
+    run = start_run(actor, {"a": waiting(timeout="2d", default=0)})
+    execute(run)
+    make_due(run)
+
+    waits.end_due(connection)
+
+    assert TaskLogLine.objects.filter(run_id=run.id, task_key="a").latest("id").message == "No signal came in time."

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row, scalar_row
 
 from executors.base import TaskResult
 from maestro.core import sql
+from maestro.core.clock import say_time
 from workflows.catalog import cache
 from workflows.dispatch import each, waits
 from workflows.dispatch.waits import Waiting
@@ -27,7 +28,8 @@ _LOCK_RUN = "SELECT FROM workflow_runs WHERE id = %(run_id)s FOR NO KEY UPDATE"
 # What sends and what takes lock the run, so the oldest signal that is not taken now, and the first task that waits now,
 # stay that until the commit, but for the task's time: the fence of its end says whether that was over first.
 _MATCH = f"""
-SELECT s.id AS signal_id, s.payload, {waits.COLUMNS}
+SELECT s.id AS signal_id, s.name, s.payload, s.received_at, (SELECT email FROM users WHERE id = s.user_id) AS sent_by,
+       {waits.COLUMNS}
 FROM run_signals s
      JOIN task_executions t ON t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
                            AND t.waits_for ->> 'name' = s.name
@@ -85,15 +87,22 @@ def _take_one(connection: sql.Connection, run_id: UUID) -> bool:
         match = _find_match(connection, run_id)
         if match is None:
             return False
-        signal_id, payload = match.pop("signal_id"), match.pop("payload")
+        signal_id, payload, note = match.pop("signal_id"), match.pop("payload"), _note_of(match)
         waiting = Waiting(**match)
         version = cache.get_version(connection, waiting.workflow_version_id)
-        finished = waits.write_end(connection, waiting, version, TaskResult(output=payload))
+        finished = waits.write_end(connection, waiting, version, TaskResult(output=payload), note)
         if finished is None:
             return False
         connection.execute(_MARK_TAKEN, {"signal_id": signal_id, "task_id": waiting.id})
     waits.follow(connection, waiting, version)
     return True
+
+
+def _note_of(match: dict[str, Any]) -> str:
+    """Take from a match what is said of it in the log of the task. Its payload may be large: it is the output."""
+    name, sent_by, received_at = (match.pop(column) for column in ("name", "sent_by", "received_at"))
+    sender = f" by {sent_by}" if sent_by else ""
+    return f"Took the signal {name}, sent{sender} at {say_time(received_at)}."
 
 
 def _find_match(connection: sql.Connection, run_id: UUID) -> dict[str, Any] | None:

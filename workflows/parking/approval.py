@@ -127,7 +127,8 @@ def when_due(
     escalate, deadline = details["escalate"], details["deadline_seconds"]
     if escalate is not None and not details["is_escalated"]:
         seconds = None if deadline is None else deadline - escalate["after_seconds"]
-        return GoesOn(details={"is_escalated": True}, seconds=seconds)
+        note = f"Nobody has decided yet: {say_escalation(details)} may decide too."
+        return GoesOn(details={"is_escalated": True}, seconds=seconds, note=note)
     if details["on_deadline"] == "approve":
         return approved(by=None, comment="", form=_defaults(options), decided_at=now)
     if details["on_deadline"] == "reject":

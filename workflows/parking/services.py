@@ -139,7 +139,7 @@ def decide_approval(
             _require_open(actor, member, task, status, hold)
             if problems:
                 raise FormRefused(problems)
-            if waits.write_end(connection, task, version, _result_of(decision)) is None:
+            if waits.write_end(connection, task, version, _result_of(decision), _note_of(decision)) is None:
                 # Its deadline came first, a moment ago.
                 raise ApprovalNotAwaited(task_key, _get_task(connection, given)[0])
             decision.save(force_insert=True)
@@ -235,3 +235,8 @@ def _result_of(decision: ApprovalDecision) -> TaskResult:
             by=decision.email, comment=decision.comment, form=decision.form, decided_at=decision.decided_at
         )
     )
+
+
+def _note_of(decision: ApprovalDecision) -> str:
+    comment = f": {decision.comment}" if decision.comment else "."
+    return f"{decision.outcome.capitalize()} by {decision.email}{comment}"

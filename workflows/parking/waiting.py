@@ -16,3 +16,5 @@ class GoesOn:
     """What is added to what is known of it."""
     seconds: float | None
     """For how long after the time that has come; None for ever."""
+    note: str
+    """A line for the log of the task."""

@@ -27,6 +27,7 @@ DETAILS = {
     "escalate": {"roles": ["operator"], "users": ["bob@example.org"], "after_seconds": 3600},
     "is_escalated": False,
 }
+NOTE = "Nobody has decided yet: a member with the role operator or bob@example.org may decide too."
 ESCALATED = DETAILS | {"is_escalated": True}
 OPEN = DETAILS | {"approvers": None, "escalate": None}
 
@@ -112,7 +113,7 @@ def test_who_may_decide_is_said_in_words():
 
 
 def test_wait_goes_on_from_its_escalation_to_its_deadline():
-    assert when_due(DETAILS, {}, NOW) == GoesOn(details={"is_escalated": True}, seconds=3600)
+    assert when_due(DETAILS, {}, NOW) == GoesOn(details={"is_escalated": True}, seconds=3600, note=NOTE)
 
 
 def test_wait_without_a_deadline_goes_on_for_ever():
