@@ -537,6 +537,18 @@ def test_signal_that_is_taken_is_in_the_log_of_its_task_without_its_payload(acto
     assert (line.attempt, line.stream, line.message) == (1, "log", said)
 
 
+def test_signal_that_breaks_the_contract_of_its_task_is_refused_and_the_next_one_is_taken(actor, sent):
+    run = start_run(actor, {"a": waiting({"output": {"type": "integer", "minimum": 1}})})
+    execute(run)
+
+    with pytest.raises(PayloadRefused):
+        send(actor, run, payload=0)
+
+    assert (RunSignal.objects.filter(run=run).count(), statuses(run.id)) == (0, {"a": "waiting (signal)"})
+    send(actor, run, payload=1)
+    assert (statuses(run.id), row(run, "a").output) == ({"a": "succeeded"}, 1)
+
+
 def test_wait_that_its_time_ends_says_so_in_the_log(actor, connection, sent):
     run = start_run(actor, {"a": waiting(timeout="2d", default=0)})
     execute(run)

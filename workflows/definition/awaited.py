@@ -30,6 +30,8 @@ class AwaitedSignal:
     """JSON Schema of its payload; an empty one takes anything."""
     task_keys: tuple[str, ...]
     """The tasks that wait for it."""
+    contracts: tuple[_Mapping, ...]
+    """What the output of each of them must satisfy, which the payload becomes; an empty one takes anything."""
 
 
 def awaited_signals(definition: WorkflowDefinition) -> dict[str, AwaitedSignal]:
@@ -38,8 +40,12 @@ def awaited_signals(definition: WorkflowDefinition) -> dict[str, AwaitedSignal]:
     for key, task in definition.all_tasks.items():
         if task.uses == SIGNAL:
             name = signal_name(key, task.options)
-            keys = found[name].task_keys if name in found else ()
-            found[name] = AwaitedSignal(schema=task.options.get("schema") or {}, task_keys=(*keys, key))
+            earlier = found.get(name)
+            found[name] = AwaitedSignal(
+                schema=task.options.get("schema") or {},
+                task_keys=(*(earlier.task_keys if earlier else ()), key),
+                contracts=(*(earlier.contracts if earlier else ()), task.output or {}),
+            )
     return found
 
 
@@ -54,13 +60,18 @@ def form_of(options: _Mapping) -> dict[str, dict[str, JsonValue]]:
     return form
 
 
-def resolve_payload(schema: _Mapping, payload: JsonValue) -> tuple[JsonValue, list[Problem]]:
-    """Return the payload of a signal with what its schema adds, and every way in which it cannot be taken."""
+def resolve_payload(awaited: AwaitedSignal, payload: JsonValue) -> tuple[JsonValue, list[Problem]]:
+    """Return the payload of a signal with what its schema adds, and every way in which it cannot be taken.
+
+    What would break the contract of each task that waits for it cannot be taken either: it would be used up.
+    """
     path: Path = ("payload",)
     if problems := _check_size(payload, path):
         return payload, problems
-    value = complete(schema, payload)
-    return value, check_against(schema, value, path) or check_value(value, path)
+    value = complete(awaited.schema, payload)
+    if problems := check_against(awaited.schema, value, path) or check_value(value, path):
+        return value, problems
+    return value, min((check_against(contract, value, path) for contract in awaited.contracts), key=len)
 
 
 def resolve_form(

@@ -79,7 +79,7 @@ def send_signal(*, actor: Actor, run_id: UUID, name: str, payload: JsonValue = N
     actor.require(Permission.SIGNAL_RUNS)
     connection = sql.request_connection()
     awaited = _get_awaited_signal(connection, actor, run_id, name)
-    value, problems = resolve_payload(awaited.schema, payload)
+    value, problems = resolve_payload(awaited, payload)
     if problems:
         raise PayloadRefused(problems)
     given = {

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.definition.kinds import KINDS
-from workflows.definition.awaited import awaited_signals, check_awaited, resolve_form, resolve_payload
+from workflows.definition.awaited import AwaitedSignal, awaited_signals, check_awaited, resolve_form, resolve_payload
 from workflows.definition.document import Document
 from workflows.definition.problems import DefinitionInvalid
 from workflows.definition.sections import Section
@@ -12,6 +12,10 @@ from workflows.definition.validation import validate
 
 AMOUNT = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
 FORM = {"reason": {"type": "string"}, "days": {"type": "integer", "default": 30}}
+
+
+def awaited(schema, *contracts):
+    return AwaitedSignal(schema=schema, task_keys=("a",), contracts=contracts or ({},))
 
 
 def found(tasks):
@@ -108,7 +112,7 @@ def test_validation_tells_of_them_with_all_else():
 def test_payload_is_completed():
     schema = {"type": "object", "properties": {"n": {"type": "integer"}, "unit": {"default": "EUR"}}}
 
-    assert resolve_payload(schema, {"n": 2.0}) == ({"n": 2, "unit": "EUR"}, [])
+    assert resolve_payload(awaited(schema), {"n": 2.0}) == ({"n": 2, "unit": "EUR"}, [])
 
 
 @pytest.mark.parametrize(
@@ -121,9 +125,17 @@ def test_payload_is_completed():
     ],
 )
 def test_payload_that_does_not_fit_is_told_where(payload, problem):
-    _, problems = resolve_payload(AMOUNT, payload)
+    _, problems = resolve_payload(awaited(AMOUNT), payload)
 
     assert [(each.code, each.pointer) for each in problems] == [problem]
+
+
+def test_payload_that_breaks_the_contract_of_each_task_is_told_where():
+    contract = {"properties": {"amount": {"minimum": 1}}}
+
+    assert resolve_payload(awaited(AMOUNT, contract, {}), {"amount": 0})[1] == []
+    _, problems = resolve_payload(awaited(AMOUNT, contract), {"amount": 0})
+    assert [(each.code, each.pointer) for each in problems] == [("out_of_range", "payload.amount")]
 
 
 def test_answers_are_completed_in_the_order_of_the_form():
