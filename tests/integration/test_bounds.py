@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.dispatch import advance, call_watch, claim, finalise, lost_messages, recovery, signals
+from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID
 from workflows.models import TaskExecution
 
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -59,6 +60,7 @@ def nested(size):
     return tasks
 
 
+EVERYTHING = {"after": LOWEST_ID, "to": HIGHEST_ID}
 LARGEST_GROWTH = 6_000_000
 SHAPES = [deep, wide, layered, ladder, nested]
 
@@ -195,11 +197,42 @@ def test_signals_find_the_task_that_waits_among_many(actor, connection, waiting_
 
     read = [
         pages(connection, signals._MATCH, {"run_id": run.id}),
-        pages(connection, signals._FORGOTTEN, {"grace": signals.GRACE, "limit": 100}),
+        pages(connection, signals._FORGOTTEN, {"grace": signals.GRACE, "limit": 100, **EVERYTHING}),
     ]
 
     connection.execute("DELETE FROM run_signals WHERE run_id = %s", (run.id,))
     assert max(read) < 100, read
+
+
+@pytest.fixture
+def share_of_look(connection, monkeypatch):
+    """Lets a duty that goes in rounds look at a hundred rows; returns which share that is of all pages it looks at."""
+
+    def look(rounds, duty, statement, **given):
+        monkeypatch.setattr(rounds, "_rows_per_look", 100)
+        monkeypatch.setattr(rounds, "_after", rounds._lowest)
+        duty(connection)
+        assert not rounds.is_new, "it has looked at everything"
+        everything = {"after": rounds._lowest, "to": rounds._highest, "limit": 1000, **given}
+        part = everything | {"to": rounds._after}
+        return pages(connection, statement, part) / pages(connection, statement, everything)
+
+    return look
+
+
+def test_signals_that_runs_have_left_are_looked_at_in_parts(actor, connection, waiting_runs, share_of_look):
+    waiting_runs(1500)
+    connection.execute(
+        "INSERT INTO run_signals (organization_id, run_id, name, key, received_at)"
+        " SELECT organization_id, id, 'other', '', '2020-01-01' FROM workflow_runs WHERE organization_id = %s",
+        (actor.organization_id,),
+    )
+    connection.execute("ANALYZE run_signals")
+
+    share = share_of_look(signals._untaken, signals.take_forgotten, signals._FORGOTTEN, grace=signals.GRACE)
+
+    connection.execute("DELETE FROM run_signals WHERE organization_id = %s", (actor.organization_id,))
+    assert share < 0.25
 
 
 def test_claim_and_advance_find_their_rows_among_many_runs_and_tasks(actor, connection, waiting_runs):

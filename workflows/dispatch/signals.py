@@ -16,6 +16,7 @@ from maestro.core import sql
 from maestro.core.clock import say_time
 from workflows.catalog import cache
 from workflows.dispatch import each, waits
+from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID, Rounds
 from workflows.dispatch.waits import Waiting
 
 logger = logging.getLogger(__name__)
@@ -40,10 +41,12 @@ ORDER BY s.id, t.position, t.map_index LIMIT 1
 _MARK_TAKEN = """
 UPDATE run_signals SET task_execution_id = %(task_id)s, taken_at = clock_timestamp() WHERE id = %(signal_id)s
 """
-# Signal by signal, whatever the planner expects: those that nobody took are few, and a million tasks may wait.
+# Signal by signal, whatever the planner expects: a million tasks may wait. And a part of the signals at a time: of runs
+# that have ended, any number may be left that nobody took.
 _FORGOTTEN = """
 SELECT DISTINCT s.run_id FROM run_signals s
 WHERE s.taken_at IS NULL AND s.received_at < clock_timestamp() - %(grace)s
+  AND s.run_id > %(after)s AND s.run_id <= %(to)s
   AND EXISTS (
       SELECT FROM task_executions t
       WHERE t.run_id = s.run_id AND t.status = 'waiting' AND t.reason = 'signal' AND t.hold = 0
@@ -52,6 +55,7 @@ WHERE s.taken_at IS NULL AND s.received_at < clock_timestamp() - %(grace)s
   )
 LIMIT %(limit)s
 """
+_untaken = Rounds("run_signals WHERE taken_at IS NULL", key="run_id", lowest=LOWEST_ID, highest=HIGHEST_ID)
 
 
 def take(connection: sql.Connection, run_id: UUID) -> int:
@@ -69,8 +73,7 @@ def take(connection: sql.Connection, run_id: UUID) -> int:
 
 def take_forgotten(connection: sql.Connection) -> int:
     """Take every signal that whoever should have looked did not live to take. Returns how many."""
-    with sql.cursor(connection, scalar_row) as cursor:
-        run_ids = cursor.execute(_FORGOTTEN, {"grace": GRACE, "limit": MAX_PER_SWEEP}).fetchall()
+    run_ids: list[UUID] = _untaken.look(connection, _FORGOTTEN, scalar_row, limit=MAX_PER_SWEEP, grace=GRACE)
     taken = 0
     for run_id in run_ids:
         with each.run_of(run_id):
