@@ -411,6 +411,21 @@ class TestEnding:
 
         assert (status(run), status(child_of(run))) == ("succeeded", "failed")
 
+    def test_secrets_of_the_parent_do_not_show_when_outputs_of_a_child_are_refused(self, actor, sent):
+        apply(actor, {"x": ""}, inputs={"name": TEXT}, outputs={"by": "${{ {inputs.name: 1} }}"})
+        contract = {"properties": {"by": {"additionalProperties": TEXT}}}
+        run = start_run(
+            actor,
+            {"a": calling(inputs={"name": "${{ inputs.key }}"}, more={"output": contract})},
+            inputs={"key": TEXT | {"writeOnly": True}},
+            given={"key": "hunter22"},
+        )
+        execute(run)
+
+        execute(child_of(run), "x")
+
+        assert row(run, "a").error_message == "output.by.••••••: must be text, not a whole number"
+
     def test_secrets_of_the_parent_do_not_show_in_the_failure_of_a_child(self, actor, sent):
         secret = {"type": "string", "writeOnly": True}
         apply(actor, {"x": {"with": {"fail": "${{ inputs.word }}"}}}, inputs={"word": TEXT})

@@ -4,6 +4,7 @@ protocol). What follows such an end is looked at by the caller.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -204,6 +205,8 @@ def end_parent(connection: sql.Connection, run_id: UUID) -> EndedParent | None:
     version = cache.get_version(connection, row["workflow_version_id"])
     secrets = Secrets.of(version.definition.inputs, row["inputs"])
     outcome = finish.outcome_of(_result_of(row, secrets), version, row["task_key"], row["tries"])
+    # What breaks the task's contract is named by its keys.
+    outcome = dataclasses.replace(outcome, error_message=secrets.hide_in_text(outcome.error_message))
     finished = finish.end_wait(connection, row["id"], row["claim_token"], outcome)
     if finished is None or finished.finished_at is None:
         return None
