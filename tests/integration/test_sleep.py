@@ -139,6 +139,7 @@ def test_sleep_is_limited_in_time_like_any_attempt(actor, connection, sent):
     [
         ({"duration": "1s", "until": "2099-01-01T00:00:00Z"}, "with: needs either `duration` or `until`"),
         ({"until": "2099-01-01T00:00:00"}, "with.until: must be a date and time with its zone"),
+        ({"until": "9999-12-31T23:00:00-01:00"}, "with.until: must be a date and time with its zone"),
         ({"duration": "400d"}, "with.duration: Input should be less than or equal to 31622400"),
     ],
 )
