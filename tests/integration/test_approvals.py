@@ -120,6 +120,16 @@ def test_deciding_the_same_again_changes_nothing(actor, sent):
     assert ApprovalDecision.objects.filter(task_execution__run=run).count() == 1
 
 
+def test_deciding_the_same_again_before_the_next_attempt_changes_nothing(actor, sent):
+    run = begin(actor, {"a": asking({"retry": {"delay": "1h"}, "output": {"type": "string"}})})
+    first = decide(actor, run, comment="fine")
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+
+    again = decide(actor, run, comment="fine")
+
+    assert (first.id, row(run, "a").tries) == (again.id, 1)
+
+
 @pytest.mark.parametrize("more", [{"outcome": Outcome.REJECTED}, {"comment": "another"}])
 def test_deciding_otherwise_afterwards_is_refused(actor, sent, more):
     run = begin(actor)

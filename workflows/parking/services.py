@@ -212,8 +212,11 @@ def _require_open(actor: Actor, member: Member, task: Waiting, status: TaskStatu
 
 
 def _find_decision(task: Waiting, status: TaskStatus) -> ApprovalDecision | None:
-    """Return what has ended the task's latest wait, if somebody has decided it."""
-    if not status.is_terminal:
+    """Return what has ended the task's latest wait, if somebody has decided it.
+
+    An approval whose output breaks the task's contract is asked for again: until then the decision stands.
+    """
+    if not status.is_terminal and task.reason != Reason.RETRY_BACKOFF:
         return None
     return ApprovalDecision.objects.filter(task_execution_id=task.id, claim_token=task.claim_token).first()
 
