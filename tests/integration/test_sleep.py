@@ -8,8 +8,8 @@ import pytest
 from executors.base import TaskResult
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import connect, held_open, hold, row
-from workflows.dispatch import time_limits, waits
+from tests.integration.schedules import SUCCEEDED, connect, held_open, hold, row
+from workflows.dispatch import finish, time_limits, waits
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -64,6 +64,29 @@ def test_sleep_ends_when_its_time_has_come(actor, connection, sent):
 
     assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
     assert (row(run, "a").output, row(run, "a").wake_at, sent[-1]) == (None, None, "b")
+
+
+def test_end_of_a_wait_that_was_written_but_not_answered_still_queues_what_follows(actor, connection, sent):
+    run = start_run(actor, {"a": sleeping(duration="2d"), "b": "a"})
+    execute(run)
+    _, _, judged = waits.find(connection, run.id, "a")
+    assert finish.end_wait(connection, judged.id, judged.claim_token, SUCCEEDED) is not None
+
+    assert waits.end(connection, judged, TaskResult()) is False
+
+    assert (statuses(run.id)["b"], sent[-1]) == ("queued", "b")
+
+
+def test_paused_waits_keep_no_other_from_its_end(actor, connection, sent, monkeypatch):
+    monkeypatch.setattr(waits, "MAX_PER_LOOK", 1)
+    paused, run = (start_run(actor, {"a": sleeping(until="1999-01-01T00:00:00Z")}) for _ in range(2))
+    execute(paused)
+    TaskExecution.objects.filter(run_id=paused.id).update(wake_at="1998-01-01T00:00:00Z", hold=1)
+    execute(run)
+
+    waits.end_due(connection)
+
+    assert (statuses(paused.id), statuses(run.id)) == ({"a": "waiting (sleep)"}, {"a": "succeeded"})
 
 
 def test_run_ends_with_a_sleep_that_is_its_last_task(actor, connection, sent):
