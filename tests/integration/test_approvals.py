@@ -98,6 +98,14 @@ def test_approval_ends_the_wait_and_the_output_says_who(actor, sent):
     assert sent[-1] == "b"
 
 
+def test_task_that_was_decided_still_says_what_was_asked(actor, sent):
+    run = begin(actor)
+
+    decide(actor, run)
+
+    assert row(run, "a").waits_for["message"] == "Go on?"
+
+
 def test_rejection_fails_the_task_and_is_not_tried_again(actor, sent):
     run = begin(actor, {"a": asking({"retry": {"max_attempts": 3}}), "b": "a"})
 

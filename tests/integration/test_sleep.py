@@ -8,10 +8,12 @@ import pytest
 from executors.base import TaskResult
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import execute
-from tests.integration.schedules import SUCCEEDED, connect, held_open, hold, row
+from tests.integration.schedules import SUCCEEDED, connect, held_open, hold, row, take
 from workflows.dispatch import finish, time_limits, waits
+from workflows.dispatch.finish import Outcome
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
+from workflows.runs.statuses import Reason, TaskStatus
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 
@@ -108,6 +110,19 @@ def test_cancel_ends_a_sleep_at_once(actor, connection, sent):
     make_due(run)
     waits.end_due(connection)
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_attempt_that_would_wait_is_over_when_somebody_has_cancelled_it(actor, connection, sent):
+    run = start_run(actor, {"a": sleeping(duration="2d")})
+    claimed = take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(hold=2)
+
+    outcome = Outcome(status=TaskStatus.WAITING, reason=Reason.SLEEP, wake_after=timedelta(days=2))
+    finished = finish.finish(connection, claimed, outcome)
+
+    assert finished.status is TaskStatus.CANCELLED
+    assert finished.finished_at is not None
+    assert (statuses(run.id), row(run, "a").wake_at) == ({"a": "cancelled"}, None)
 
 
 def test_sleep_that_is_paused_ends_after_the_pause(actor, connection, sent):
