@@ -4,11 +4,12 @@ import signal
 import time
 
 import psutil
+import pytest
 
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, execute
 from tests.integration.conftest import WorkerProcess
-from tests.integration.schedules import FAILED, SUCCEEDED, row, take
+from tests.integration.schedules import FAILED, SUCCEEDED, held_open, hold, row, take
 from tests.processes import suspended
 from workflows.dispatch import finish, leases, time_limits
 from workflows.models import TaskExecution, WorkflowRun
@@ -89,6 +90,21 @@ def test_attempt_that_nobody_can_reach_is_given_up(actor, connection, sent):
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
     assert row(run, "a").error_message == ""
+
+
+@pytest.mark.parametrize("retry", [{}, {"retry": {"max_attempts": 2}}], ids=["ends", "tried again"])
+def test_attempt_cancelled_while_its_own_time_is_found_to_be_over_has_not_proven_to_stop(
+    actor, connection, other, sent, retry
+):
+    run = start_run(actor, {"a": {"timeout": "10s"} | retry})
+    take(connection, run, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+
+    with held_open(other, hold(run, 2)) as meanwhile:
+        ending = meanwhile(lambda: time_limits.end_overdue(connection))
+    ending.result(10)
+
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
 
 
 def test_attempt_whose_process_has_died_is_known_to_have_ended(actor, connection, sent):

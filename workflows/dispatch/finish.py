@@ -18,7 +18,7 @@ from workflows.definition.contracts import OUTPUT_REFUSED, find_breach
 from workflows.dispatch import retry
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.retry import Retry
-from workflows.runs.statuses import TaskStatus
+from workflows.runs.statuses import Reason, TaskStatus
 
 # Guard, re-checked under the row lock: the claim token, random for each claim, so neither a lost commit nor a rerun can
 # re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled.
@@ -33,7 +33,7 @@ _FINISH = """
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s IN ('failed', 'waiting') THEN 'cancelled' ELSE %(status)s END,
     reason = CASE WHEN t.hold = 2 AND %(status)s = 'waiting' THEN ''
-                  WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'stopped'
+                  WHEN t.hold = 2 AND %(status)s = 'failed' THEN %(cancelled_how)s
                   ELSE %(reason)s END,
     tries = t.tries + CASE WHEN %(status)s = 'failed' THEN 1 ELSE 0 END,
     output = %(output)s,
@@ -161,6 +161,8 @@ def _finish(
         "wake_after": outcome.wake_after,
         "wake_at": outcome.wake_at,
         "waits_for": None if outcome.waits_for is None else Jsonb(dict(outcome.waits_for)),
+        # An attempt that ends by itself has stopped; of another one nothing is proven yet.
+        "cancelled_how": Reason.STOPPED if ended_token is None else Reason.UNCONFIRMED,
     }
     if outcome.retry is not None:
         hold = retry.park(connection, statements.park_for_retry, parameters, outcome.retry, ended_token=ended_token)
