@@ -328,6 +328,25 @@ def test_what_a_death_left_undone_is_done(actor, connection, sent):
     assert (held_of(run), sent) == ((0, [0]), ["a"])
 
 
+def test_resume_that_died_while_the_pause_was_still_being_settled_is_done(actor, connection, sent, monkeypatch):
+    run = start_run(actor, {"a": ""})
+    paused = Pause.objects.create(organization_id=actor.organization_id, scope="run", run=run)
+    settle = pausing.settle_runs
+
+    def settle_and_be_resumed(*given):
+        settle(*given)
+        Pause.objects.filter(id=paused.id).update(resumed_at=F("paused_at") - timedelta(minutes=1))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pausing, "settle_runs", settle_and_be_resumed)
+        pausing.settle_pause(connection, paused.id)
+    assert held_of(run) == (1, [1])
+
+    pausing.settle_left_over(connection)
+
+    assert held_of(run) == (0, [0])
+
+
 def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
     run = start_run(actor, {"a": ""})
     pause(actor, ALL)
