@@ -27,6 +27,7 @@ from workflows.dispatch import (
     recovery,
     retry,
     start,
+    time_limits,
 )
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
@@ -490,6 +491,34 @@ def test_child_at_its_hooks_goes_on_when_the_paused_run_above_is_cancelled(actor
 
     assert (held_of(child)[0], status(child), sent) == (0, "running (hooks)", ["clean"])
     assert not selectors.list_pauses(actor=actor, run_id=child.id)
+
+
+def test_child_that_its_task_does_not_wait_for_any_more_is_no_part_of_a_pause_above(actor, connection, sent):
+    child = definition({"x": ""}, name="child") | {"finally": {"clean": {"uses": "noop"}}}
+    catalog.apply_definition(actor=actor, document=Document.of(child))
+    limits = {"timeout": "10s", "retry": {"max_attempts": 2, "delay": "60s", "jitter": False}}
+    run = start_run(actor, {"a": {"uses": "workflow", "with": {"workflow": "child"}} | limits})
+    execute(run, "a")
+    first = row(run, "a").child_run
+    do(connection, first, "x")
+    follow(connection, first, "x")
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+    time_limits.end_overdue(connection)
+    assert (statuses(run.id), status(first)) == ({"a": "waiting (retry_backoff)"}, "running (hooks)")
+
+    pause(actor, of(run))
+    pausing.settle_runs(connection, [first.id])
+    assert (held_of(run), held_of(first)[0]) == ((1, [1]), 0)
+    assert not selectors.list_pauses(actor=actor, run_id=first.id)
+
+    resume(actor, of(run))
+    TaskExecution.objects.filter(run_id=run.id).update(wake_at=LONG_AGO)
+    retry.wake_due(connection)
+    execute(run, "a")
+    pause(actor, of(run))
+    pausing.settle_runs(connection, [first.id])
+    assert (held_of(row(run, "a").child_run)[0], held_of(first)[0]) == (1, 0)
+    assert not selectors.list_pauses(actor=actor, run_id=first.id)
 
 
 def test_child_that_began_during_the_resume_of_the_run_above_goes_on_though_its_starter_died(actor, connection, sent):

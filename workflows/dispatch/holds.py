@@ -20,7 +20,7 @@ EXISTS (
         UNION ALL
         SELECT above.id, above.workflow_id, above.parent_task_id, above.is_awaited
         FROM line JOIN task_executions t ON t.id = line.parent_task_id JOIN workflow_runs above ON above.id = t.run_id
-        WHERE line.is_awaited AND t.status = 'waiting' AND t.child_run_id = line.run_id
+        WHERE line.is_awaited AND t.status = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = line.run_id
     )
     SELECT FROM pauses p
     WHERE p.organization_id = r.organization_id AND p.resumed_at IS NULL

@@ -36,7 +36,7 @@ WITH RECURSIVE line (run_id) AS (
     WHERE p.id = %(pause_id)s AND r.status IN ('pending', 'running')
     UNION
     SELECT child.id
-    FROM line JOIN task_executions t ON t.run_id = line.run_id AND t.status = 'waiting'
+    FROM line JOIN task_executions t ON t.run_id = line.run_id AND t.status = 'waiting' AND t.reason = 'child_run'
          JOIN workflow_runs child
            ON child.id = t.child_run_id AND child.is_awaited AND child.status IN ('pending', 'running')
 )
@@ -62,7 +62,8 @@ _HELD_ALONE = f"""
 SELECT r.id
 FROM (SELECT * FROM workflow_runs WHERE is_awaited AND status IN ('running', 'pending') OFFSET 0) r
      CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = r.parent_task_id OFFSET 0) t
-WHERE r.hold = 1 AND NOT (t.status = 'waiting' AND t.child_run_id = r.id AND t.hold = 1) AND NOT {IS_COVERED}
+WHERE r.hold = 1 AND NOT {IS_COVERED}
+  AND NOT (t.status = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = r.id AND t.hold = 1)
 LIMIT %(limit)s
 """
 _SCOPE = "SELECT scope, resumed_at FROM pauses WHERE id = %(pause_id)s"

@@ -10,7 +10,7 @@ from accounts.actor import Actor
 from accounts.permissions.roles import Permission
 from workflows.models import Pause
 from workflows.runs import selectors as runs
-from workflows.runs.statuses import PauseScope, TaskStatus
+from workflows.runs.statuses import PauseScope, Reason, TaskStatus
 
 
 def list_pauses(*, actor: Actor, run_id: UUID | None = None) -> QuerySet[Pause]:
@@ -28,7 +28,7 @@ def list_pauses(*, actor: Actor, run_id: UUID | None = None) -> QuerySet[Pause]:
     line = [run]
     # As `workflows.dispatch.holds` has it: a child is paused with its parent while that waits for it.
     while (parent := line[-1].parent_task) is not None and parent.status == TaskStatus.WAITING:
-        if parent.child_run_id != line[-1].id:
+        if parent.reason != Reason.CHILD_RUN or parent.child_run_id != line[-1].id:
             break
         line.append(parent.run)
     covers_run = (
