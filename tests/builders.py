@@ -1,5 +1,6 @@
 """Makes the smallest valid objects; a test states only what matters to it."""
 
+import dataclasses
 import time
 from uuid import UUID
 
@@ -30,6 +31,13 @@ def make_actor(role: Role = Role.OWNER) -> Actor:
         environment_id=environment.id,
         permissions=PERMISSIONS[role],
     )
+
+
+def join(actor: Actor, role: Role) -> Actor:
+    """Another member of the actor's organization."""
+    user = User.objects.create_user(f"{new_id().hex}@example.org")
+    Membership.objects.create(organization_id=actor.organization_id, user=user, role=role)
+    return dataclasses.replace(actor, user_id=user.id, permissions=PERMISSIONS[role])
 
 
 def definition(tasks, *, name="test", **more):

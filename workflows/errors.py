@@ -114,6 +114,22 @@ class QueueNotFound(MaestroError):
         super().__init__(f"There is no queue {name!r}. There is {', '.join(known)}.", details={"queue": name})
 
 
+class AlreadyPaused(MaestroError):
+    """Somebody else has paused it, and may have another reason: whoever resumes it would end both."""
+
+    code = "already_paused"
+    category = Category.CONFLICT
+
+    def __init__(self, *, email: str | None, paused_at: datetime.datetime, reason: str) -> None:
+        who = f" by {email}" if email else ""
+        why = f": {reason.rstrip('.')}" if reason else ""
+        super().__init__(
+            f"It is paused already{who} since {say_time(paused_at)}{why}. There is one pause of a thing, which whoever"
+            " resumes it ends: agree with who paused it.",
+            details={"paused_by": email, "paused_at": format_time(paused_at), "reason": reason or None},
+        )
+
+
 class NotPaused(MaestroError):
     """What is to go on is not paused itself."""
 

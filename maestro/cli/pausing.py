@@ -64,8 +64,6 @@ def pause_command(
     if as_json:
         output.print_json(paused.to_json())
         return
-    if (paused.reason or "") != reason:
-        click.echo(f"It was paused before: {describe(paused)}.", err=True)
     click.echo(f"{_name(paused)} is paused{_by_whom(paused)}. `maestro resume {_argument(paused)}` ends it.")
 
 

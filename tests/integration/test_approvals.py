@@ -9,11 +9,10 @@ from django.db import connection as django_connection
 
 from accounts.choices import Role
 from accounts.errors import PermissionMissing
-from accounts.models import Membership, User
+from accounts.models import User
 from accounts.permissions.roles import PERMISSIONS, Permission
 from executors.models import TaskLogLine
-from maestro.core.ids import new_id
-from tests.builders import make_actor, start_run, statuses, wait_for_end
+from tests.builders import join, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import held_open, hold, row
 from workflows.definition.secrets import MASK
@@ -55,13 +54,6 @@ def decide(actor, run, outcome=Outcome.APPROVED, task_key="a", **more):
 
 def email_of(actor):
     return User.objects.get(id=actor.user_id).email
-
-
-def join(actor, role):
-    """Another member of the actor's organization."""
-    user = User.objects.create_user(f"{new_id().hex}@example.org")
-    Membership.objects.create(organization_id=actor.organization_id, user=user, role=role)
-    return dataclasses.replace(actor, user_id=user.id, permissions=PERMISSIONS[role])
 
 
 def wait_until_it_asks(run):

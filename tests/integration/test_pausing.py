@@ -10,7 +10,7 @@ from django.db.models import F
 from accounts.choices import Role
 from accounts.errors import PermissionMissing
 from executors.base import ChildRun
-from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
+from tests.builders import definition, join, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import HOLDER, connect, do, follow, held_open, ref, row, take, task_of
 from workflows.catalog import services as catalog
@@ -31,7 +31,7 @@ from workflows.dispatch import (
 )
 from workflows.dispatch.broker import QueueView
 from workflows.dispatch.finish import Outcome
-from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
+from workflows.errors import AlreadyPaused, NotPaused, QueueNotFound, RunAlreadyFinished, RunNotFound, WorkflowNotFound
 from workflows.models import Pause, TaskExecution, WorkflowRun
 from workflows.pauses import selectors, services
 from workflows.pauses.services import PauseTarget
@@ -138,13 +138,27 @@ def test_run_whose_last_task_ends_during_a_pause_ends(actor, connection, sent):
     assert not selectors.list_pauses(actor=actor).exists()
 
 
-def test_pausing_twice_keeps_who_was_first(actor, sent):
+def test_pausing_again_replaces_the_reason_if_there_is_one(actor, sent):
     run = start_run(actor, {"a": ""})
 
-    first = pause(actor, of(run), "one")
-    second = pause(actor, of(run), "two")
+    paused = [pause(actor, of(run), reason) for reason in ("one", "two", "")]
 
-    assert (second.id, second.reason) == (first.id, "one")
+    assert [each.reason for each in paused] == ["one", "two", "two"]
+    assert len({each.id for each in paused}) == Pause.objects.filter(run=run).count() == 1
+
+
+@pytest.mark.parametrize("reason", ["", "moving house"])
+def test_what_somebody_else_has_paused_is_not_paused_again(actor, sent, reason):
+    run = start_run(actor, {"a": ""})
+    paused = pause(join(actor, Role.OPERATOR), of(run), reason)
+
+    with pytest.raises(AlreadyPaused) as refused:
+        pause(actor, of(run), "another")
+
+    since = f"{paused.paused_by.email} since {paused.paused_at:%Y-%m-%d %H:%M:%S}Z"
+    assert refused.value.message.startswith(f"It is paused already by {since}{f': {reason}' if reason else ''}. ")
+    assert refused.value.details["reason"] == (reason or None)
+    assert Pause.objects.get(run=run).reason == reason
 
 
 def test_resume_leaves_what_another_pause_covers(actor, connection, sent):

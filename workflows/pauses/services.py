@@ -15,7 +15,7 @@ from maestro.core import sql
 from workflows.catalog import selectors as catalog
 from workflows.dispatch import pausing
 from workflows.dispatch.recovery import CANVAS_QUEUE
-from workflows.errors import NotPaused, QueueNotFound, RunAlreadyFinished
+from workflows.errors import AlreadyPaused, NotPaused, QueueNotFound, RunAlreadyFinished
 from workflows.models import Pause
 from workflows.runs import selectors as runs
 from workflows.runs.statuses import PauseScope, RunStatus
@@ -36,8 +36,8 @@ class PauseTarget:
 def pause(*, actor: Actor, target: PauseTarget, reason: str) -> Pause:
     """Let nothing begin any more in the target, until it is resumed; what runs goes on to its end.
 
-    Pausing twice changes nothing: who was first says why. Raises `RunNotFound`, `WorkflowNotFound`, `QueueNotFound`,
-    and `RunAlreadyFinished`.
+    Who pauses again what they have paused may say another reason; that replaces the first. Raises `RunNotFound`,
+    `WorkflowNotFound`, `QueueNotFound`, `RunAlreadyFinished`, and `AlreadyPaused` when somebody else has paused it.
     """
     actor.require(Permission.PAUSE_RUNS)
     columns = _columns_of(actor, target)
@@ -46,7 +46,12 @@ def pause(*, actor: Actor, target: PauseTarget, reason: str) -> Pause:
         if RunStatus(run.status).is_terminal:
             raise RunAlreadyFinished(run.status)
     first = {"reason": reason, "paused_by_id": actor.user_id}
-    paused, _ = Pause.objects.get_or_create(**columns, resumed_at=None, defaults=first)
+    paused, is_new = Pause.objects.get_or_create(**columns, resumed_at=None, defaults=first)
+    if not is_new and paused.paused_by_id != actor.user_id:
+        email = paused.paused_by.email if paused.paused_by else None
+        raise AlreadyPaused(email=email, paused_at=paused.paused_at, reason=paused.reason)
+    if reason and paused.reason != reason:
+        Pause.objects.filter(id=paused.id).update(reason=reason)
     # After the commit: a run that is started meanwhile sees the pause, or is seen here.
     transaction.on_commit(lambda: pausing.settle_pause(sql.request_connection(), paused.id))
     return _read(paused)

@@ -57,7 +57,7 @@ class WorkflowPauseView(ApiView):
     @extend_schema(
         operation_id="pause_workflow",
         request=PauseInput,
-        responses={200: PauseOutput, **refusals(404, 411, 415, 422)},
+        responses={200: PauseOutput, **refusals(404, 409, 411, 415, 422)},
     )
     def post(self, request: Request, reference: str) -> Response:
         """Pause all runs of a workflow; runs started meanwhile wait for the end of the pause."""
@@ -83,7 +83,7 @@ class QueuePauseView(ApiView):
     @extend_schema(
         operation_id="pause_queue",
         request=PauseInput,
-        responses={200: PauseOutput, **refusals(404, 411, 415, 422)},
+        responses={200: PauseOutput, **refusals(404, 409, 411, 415, 422)},
     )
     def post(self, request: Request, queue: str) -> Response:
         """Pause the organization's tasks in a queue: none begins, what runs goes on to its end."""
@@ -105,7 +105,7 @@ class OrganizationPauseView(ApiView):
     @extend_schema(
         operation_id="pause_organization",
         request=PauseInput,
-        responses={200: PauseOutput, **refusals(411, 415, 422)},
+        responses={200: PauseOutput, **refusals(409, 411, 415, 422)},
     )
     def post(self, request: Request) -> Response:
         """Pause all runs of the organization; runs started meanwhile wait for the end of the pause."""

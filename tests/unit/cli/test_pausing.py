@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.cli.builders import RUN_ID, START, run_json, task_json
 from tests.unit.cli.conftest import Maestro
-from tests.unit.client.fake_api import FakeApi
+from tests.unit.client.fake_api import FakeApi, problem
 
 PAUSE = {
     "id": "01920000-0000-7000-8000-0000000000aa",
@@ -45,14 +45,13 @@ def test_pause_pauses_what_is_named(api: FakeApi, maestro: Maestro, arguments, p
     assert [request.document for request in api.requests] == [{"reason": "moving house"}]
 
 
-def test_pause_that_was_there_before_keeps_its_reason_and_says_so(api: FakeApi, maestro: Maestro):
-    api.on("POST", "/organization/pause", OF_ALL)
+def test_pause_of_somebody_else_is_told(api: FakeApi, maestro: Maestro):
+    api.on_turns("POST", "/organization/pause", problem(409, "already_paused", "It is paused already by ann."))
 
     result = maestro("pause", "--all", "--reason", "another")
 
-    assert result.stderr == (
-        "It was paused before: Everything is paused by ann@example.org since 2026-01-02 03:04:05Z: moving house.\n"
-    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "It is paused already by ann." in result.stderr
 
 
 def test_resume_lets_go_on(api: FakeApi, maestro: Maestro):
