@@ -109,7 +109,7 @@ class IdempotencyKeyReused(MaestroError):
 
 
 class RequestInProgress(MaestroError):
-    """The call that first had this Idempotency-Key is still being done."""
+    """The call that first had this Idempotency-Key is still being done, or its process died in the last two minutes."""
 
     code = "request_in_progress"
     category = Category.CONFLICT
@@ -117,6 +117,7 @@ class RequestInProgress(MaestroError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The call that first had this Idempotency-Key is still being done. Send it again in a moment: you are told"
-            " what became of it."
+            "The call that first had this Idempotency-Key is still being done. Send it again after the time that"
+            " Retry-After says, until you are told what became of it: for two minutes at most, should its process have"
+            " died."
         )

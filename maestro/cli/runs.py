@@ -92,7 +92,10 @@ def show_command(client: Client, run_id: str, follow: bool, as_json: bool) -> No
 @json_option
 @connected
 def cancel_command(client: Client, run_id: str, as_json: bool) -> None:
-    """Cancel a run: no further task begins, and running ones are asked to stop."""
+    """Cancel a run: no further task begins, and running ones are asked to stop.
+
+    Its `finally` tasks run all the same; cancel once more to end them too.
+    """
     from maestro.cli import output
 
     run = client.runs.cancel(run_id)

@@ -15,8 +15,9 @@ from maestro.client.workflows import Workflows
 class Client:
     """Talks to one Maestro server in the name of one API key.
 
-    Every method raises a subclass of `ClientError`: `ServerUnreachable`, `ApiError` or `UnexpectedAnswer`. Reading is
-    tried again for a moment when the server is not there; what changes something is sent once.
+    Every method raises a subclass of `ClientError`: `ServerUnreachable`, `ApiError` or `UnexpectedAnswer`. A call
+    is tried again for a moment when the server is not there; one that changes something under an idempotency key of its
+    own, so that it is done once. Applying, activating and archiving are sent once: sent again, they change nothing.
     """
 
     def __init__(self, base_url: str, api_key: str, timeout: float = 30) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
+from uuid import uuid4
 
 from maestro.client.representations import Pause
 from maestro.client.transport import Transport
@@ -45,8 +46,9 @@ class Pauses:
 
     def pause(self, target: PauseTarget, *, reason: str = "") -> Pause:
         """Let nothing begin in it; what runs goes on to its end."""
-        return self._transport.post(f"{target.path}/pause", {"reason": reason}).parse(Pause)
+        document = {"reason": reason}
+        return self._transport.post(f"{target.path}/pause", document, idempotency_key=str(uuid4())).parse(Pause)
 
     def resume(self, target: PauseTarget) -> Pause:
         """Let it go on, but for what another pause covers."""
-        return self._transport.post(f"{target.path}/resume").parse(Pause)
+        return self._transport.post(f"{target.path}/resume", idempotency_key=str(uuid4())).parse(Pause)

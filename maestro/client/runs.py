@@ -123,11 +123,12 @@ class Runs:
         self, verb: str, run_id: str, task_key: str, comment: str, form: Mapping[str, JsonValue] | None
     ) -> Decision:
         path = f"{_path(run_id)}/task-executions/{quote(task_key, safe='')}/{verb}"
-        return self._transport.post(path, {"comment": comment, "form": dict(form or {})}).parse(Decision)
+        document = {"comment": comment, "form": dict(form or {})}
+        return self._transport.post(path, document, idempotency_key=str(uuid4())).parse(Decision)
 
     def cancel(self, run_id: str) -> Run:
-        """Cancel a run: what is not running yet will not start."""
-        return self._transport.post(f"{_path(run_id)}/cancel").parse(Run)
+        """Cancel a run: what is not running yet will not start. A further call cancels the hooks that run by then."""
+        return self._transport.post(f"{_path(run_id)}/cancel", idempotency_key=str(uuid4())).parse(Run)
 
 
 def _path(run_id: str) -> str:

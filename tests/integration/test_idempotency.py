@@ -13,7 +13,7 @@ from accounts.idempotency import keys
 from accounts.models import IdempotencyKey
 from accounts.rest.views import ApiView
 from maestro.core import sql
-from tests.builders import definition, make_actor, start_run
+from tests.builders import definition, make_actor, start_run, statuses
 from tests.integration.callers import Caller, served  # noqa: F401 - a fixture
 from tests.integration.schedules import held_open
 from workflows.catalog import services as catalog
@@ -305,3 +305,16 @@ def test_keys_that_are_no_longer_kept_are_pruned(caller, key, connection):
 
 def test_every_view_takes_keys():
     assert all(issubclass(pattern.callback.view_class, ApiView) for pattern in urls.urlpatterns)
+
+
+def test_cancel_that_is_sent_again_under_its_key_spares_the_hooks(actor, caller, key):
+    run = start_run(actor, {"a": ""}, name="hooked", **{"finally": {"clean": {"uses": "noop"}}})
+    path = f"/workflow-runs/{run.id}/cancel"
+
+    answers = [caller.post(path, key=key) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    assert statuses(run.id) == {"a": "cancelled", "clean": "queued"}
+    assert caller.post(path, key="another").status_code == 200
+    assert statuses(run.id) == {"a": "cancelled", "clean": "cancelled"}

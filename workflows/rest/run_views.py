@@ -94,7 +94,10 @@ class RunCancelView(ApiView):
 
     @extend_schema(operation_id="cancel_run", request=None, responses={200: RunOutput, **refusals(404, 409)})
     def post(self, request: Request, run_id: UUID) -> Response:
-        """Cancel a run: what does not run yet never will, what runs is asked to stop."""
+        """Cancel a run: what does not run yet never will, what runs is asked to stop, its `finally` runs.
+
+        Once more, it ends the hooks that run by then. So send an `Idempotency-Key`, to be safe when no answer comes.
+        """
         return Response(RunOutput(services.cancel_run(actor=actor_of(request), run_id=run_id)).data)
 
 

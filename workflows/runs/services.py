@@ -83,7 +83,8 @@ def start_run(
 
 
 def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
-    """Cancel a run: what does not run yet never will; what runs is asked to stop. Cancelling twice changes nothing.
+    """Cancel a run: what does not run yet never will; what runs is asked to stop, its `finally` runs. Cancelling
+    once more ends the hooks that run by then.
 
     Raises `RunNotFound`, and `RunAlreadyFinished` when there is nothing to cancel.
     """

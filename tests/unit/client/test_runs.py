@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
+
 from maestro.client import Client
-from tests.unit.client.fake_api import FakeApi
+from maestro.client.pauses import PauseTarget
+from tests.unit.client.fake_api import KEY, FakeApi, Reply, problem
 
 RUN = {"id": "r1", "workflow": "flights", "version": 1, "status": "failed", "error_message": "no"}
 TASK = {"id": 1, "run": "r1", "task_key": "read", "status": "running", "needs": None, "attempt": 2}
@@ -63,3 +66,25 @@ def test_cancel_posts_nothing_and_returns_the_run(api: FakeApi, client: Client):
 
     assert api.requests[0].body == b""
     assert run.is_finished
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/workflow-runs/r1/cancel", lambda client: client.runs.cancel("r1")),
+        ("/workflow-runs/r1/task-executions/a/approve", lambda client: client.runs.approve("r1", "a")),
+        ("/workflow-runs/r1/task-executions/a/reject", lambda client: client.runs.reject("r1", "a")),
+        ("/organization/pause", lambda client: client.pauses.pause(PauseTarget())),
+        ("/organization/resume", lambda client: client.pauses.resume(PauseTarget())),
+    ],
+)
+def test_what_changes_something_is_sent_again_under_its_key_when_no_answer_comes(api: FakeApi, path, call, monkeypatch):
+    monkeypatch.setattr("maestro.client.transport.RETRY_DELAYS_SECONDS", (0,))
+    busy = problem(503, "database_unavailable", "Wait.")
+    answer = Reply(body=RUN | {"run": "r1", "task_key": "a", "outcome": "approved", "scope": "organization"})
+    api.on_turns("POST", path, busy, answer)
+    with Client(api.url, KEY) as client:
+        call(client)
+
+    first, second = (request.idempotency_key for request in api.requests)
+    assert first == second != ""
