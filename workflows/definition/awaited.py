@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from workflows.definition.canonical import canonical_json
-from workflows.definition.expressions import has_expression
+from workflows.definition.expressions import Embedded, has_expression, show_expression
 from workflows.definition.input_schema import check_against, check_schema, complete
 from workflows.definition.inputs import MAX_INPUTS_BYTES
 from workflows.definition.problems import Path, Problem, suggestion
@@ -19,6 +19,8 @@ from workflows.definition.values import JsonValue, check_value
 SIGNAL = "signal"
 APPROVAL = "approval"
 
+# The options of an approval that say who may decide, whose paths are `tasks.KEY.with.approvers…`.
+_APPROVERS = frozenset({"approvers", "escalate"})
 _Mapping: TypeAlias = Mapping[str, JsonValue]
 
 
@@ -121,6 +123,19 @@ def check_awaited(sections: Mapping[Section, Mapping[str, _Mapping]]) -> list[Pr
         elif task.get("uses") == APPROVAL:
             problems += _check_form(options, path)
     return problems
+
+
+def check_approvers(task: _Mapping, expressions: Iterable[Embedded], inputs: _Mapping) -> Iterator[Problem]:
+    """Yield a problem for each secret input that says who may decide: that is kept with the wait, and shown."""
+    for embedded in expressions if task.get("uses") == APPROVAL else ():
+        if not _APPROVERS.intersection(embedded.path[3:4]):
+            continue
+        for reference in sorted(embedded.expression.references, key=str):
+            read = inputs if reference.name is None else inputs.get(reference.name)
+            if reference.root == "inputs" and marks_secret(read):
+                shown = show_expression(embedded.expression.text)
+                message = "who may decide is kept and shown, and cannot be a secret; read an input without `writeOnly`"
+                yield Problem(code="not_allowed", path=embedded.path, message=f"`{shown}`: {message}")
 
 
 def _check_signal(options: _Mapping, path: Path) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from workflows.definition.awaited import check_awaited
+from workflows.definition.awaited import check_approvers, check_awaited
 from workflows.definition.document import Document
 from workflows.definition.expressions import Embedded, compile_condition, compile_right_parts
 from workflows.definition.graph import TaskGraph, check_needs
@@ -113,11 +113,14 @@ def _check_content(value: JsonValue, kinds: Kinds) -> list[Problem]:
     for section, members in sections.items():
         for key, task in members.items():
             problems += _check_task((section, key), task, kinds)
+        in_tasks = {key: _compile_task((section, key), task, problems) for key, task in members.items()}
+        for key, expressions in in_tasks.items():
+            problems += check_approvers(members[key], expressions, inputs)
         graph = TaskGraph.of({key: _list(task.get("needs")) for key, task in members.items()}, section)
         problems += check_needs(graph)
         problems += check_references(
             graph,
-            in_tasks={key: _compile_task((section, key), task, problems) for key, task in members.items()},
+            in_tasks=in_tasks,
             in_outputs=in_outputs if section is Section.TASKS else (),
             inputs=inputs,
             ended=() if section is Section.TASKS else tasks,

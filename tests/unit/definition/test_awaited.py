@@ -9,6 +9,7 @@ from workflows.definition.problems import DefinitionInvalid
 from workflows.definition.sections import Section
 from workflows.definition.spec import WorkflowDefinition
 from workflows.definition.validation import validate
+from workflows.parking.approval import ApprovalOptions
 
 AMOUNT = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
 FORM = {"reason": {"type": "string"}, "days": {"type": "integer", "default": 30}}
@@ -107,6 +108,42 @@ def test_validation_tells_of_them_with_all_else():
 
     pointers = {problem.pointer for problem in refused.value.problems}
     assert {"tasks.a.with.schema.type", "tasks.b.with.durations"} <= pointers
+
+
+def refused(options):
+    inputs = {
+        "boss": {"type": "string", "writeOnly": True},
+        "people": {"type": "object", "properties": {"boss": {"type": "string", "writeOnly": True}}},
+        "open": {"type": "string"},
+    }
+    task = {"uses": "approval", "with": {"message": "${{ inputs.boss }}?", **options}}
+    document = {"schema_version": 1, "name": "w", "inputs": inputs, "tasks": {"a": task}}
+    try:
+        validate(Document.of(document), kinds=KINDS | {"approval": ApprovalOptions})
+    except DefinitionInvalid as error:
+        return [(problem.code, problem.pointer) for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({"approvers": {"users": ["${{ inputs.boss }}"]}}, "tasks.a.with.approvers.users[0]"),
+        ({"approvers": {"users": "${{ [inputs.open, inputs.people.boss] }}"}}, "tasks.a.with.approvers.users"),
+        ({"approvers": {"users": ["${{ inputs['boss'] }}"]}}, "tasks.a.with.approvers.users[0]"),
+        ({"approvers": "${{ inputs.people }}"}, "tasks.a.with.approvers"),
+        (
+            {"escalate": {"after": "1h", "users": ["the ${{ inputs.boss }}"]}},
+            "tasks.a.with.escalate.users[0]",
+        ),
+    ],
+)
+def test_secret_cannot_say_who_may_decide(options, pointer):
+    assert refused(options) == [("not_allowed", pointer)]
+
+
+def test_input_that_is_no_secret_may_say_who_may_decide():
+    assert refused({"approvers": {"users": ["${{ inputs.open }}"]}}) == []
 
 
 def test_payload_is_completed():
