@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,7 +25,6 @@ STATUS_COLOURS: Mapping[str, str] = {
     "cancelled": "magenta",
 }
 COLUMN_GAP = "  "
-NARROW = 60
 NARROWEST_LAST_COLUMN = 12
 LONGEST_INLINE_VALUE = 80
 
@@ -68,19 +67,18 @@ def faint(value: str) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under upper-case headings. On a terminal the last column is cut to the width; in a pipe nothing is.
 
-    On a narrow terminal that even the other columns do not fit, each row is a paragraph.
+    On a terminal that even the other columns do not fit, the first cell of each row has a line of its own; on one that
+    the rest of them does not fit either, each row is a paragraph.
     """
     table = [[heading(column.upper()) for column in columns], *(list(row) for row in rows)]
-    *widths, last_width = [max(_width(row[position]) for row in table) for position in range(len(columns))]
-    terminal_width = shutil.get_terminal_size().columns
-    room = terminal_width - sum(widths) - len(COLUMN_GAP) * len(widths)
-    if is_terminal() and terminal_width < NARROW and room < min(last_width, NARROWEST_LAST_COLUMN):
-        _print_paragraphs(columns, table[1:], terminal_width)
-        return
-    for row in table:
-        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=False)]
-        last = _cut(row[-1], max(room, NARROWEST_LAST_COLUMN)) if is_terminal() else row[-1]
-        click.echo(COLUMN_GAP.join([*cells, last]).rstrip())
+    width = shutil.get_terminal_size().columns
+    if not is_terminal() or _fits(table, width):
+        for line in _lines(table, width):
+            click.echo(line.rstrip())
+    elif _fits([row[1:] for row in table], width - len(COLUMN_GAP)):
+        _print_below_first_cells(table, width)
+    else:
+        _print_paragraphs(columns, table[1:], width)
 
 
 def print_value(name: str, value: Any) -> None:
@@ -104,6 +102,36 @@ def print_values(values: Any) -> None:
             print_value(name, value)
     elif values is not None:
         print_value("outputs", values)
+
+
+def _fits(table: Sequence[Sequence[str]], width: int) -> bool:
+    *widths, last_width = _widths(table)
+    return _room(widths, width) >= min(last_width, NARROWEST_LAST_COLUMN)
+
+
+def _print_below_first_cells(table: Sequence[Sequence[str]], width: int) -> None:
+    """Print the first cell of each row, and below it the others as a table."""
+    rest = _lines([row[1:] for row in table], width - len(COLUMN_GAP))
+    for row, line in zip(table, rest, strict=True):
+        click.echo(_cut(row[0], width))
+        click.echo(f"{COLUMN_GAP}{line}".rstrip())
+
+
+def _lines(table: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    *widths, _ = _widths(table)
+    room = max(_room(widths, width), NARROWEST_LAST_COLUMN)
+    for row in table:
+        cells = [cell + " " * (column - _width(cell)) for cell, column in zip(row, widths, strict=False)]
+        yield COLUMN_GAP.join([*cells, _cut(row[-1], room) if is_terminal() else row[-1]])
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(_width, column)) for column in zip(*table, strict=True)]
+
+
+def _room(widths: Sequence[int], width: int) -> int:
+    """Return how wide the last column may be, after the others."""
+    return width - sum(widths) - len(COLUMN_GAP) * len(widths)
 
 
 def _print_paragraphs(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:

@@ -101,11 +101,10 @@ def pauses_command(client: Client, run_id: str | None, as_json: bool) -> None:
         return
     now = datetime.datetime.now(datetime.UTC)
     output.print_table(
-        ("paused", "", "since", "by", "reason"),
+        ("paused", "since", "by", "reason"),
         (
             (
-                text.one_line(paused.scope),
-                text.one_line(paused.run or paused.workflow or paused.queue or ""),
+                text.one_line(f"{paused.scope} {paused.run or paused.workflow or paused.queue or ''}".rstrip()),
                 text.age(paused.paused_at, now),
                 text.one_line(paused.paused_by or ""),
                 text.one_line(paused.reason or ""),
@@ -120,7 +119,7 @@ def describe(paused: Pause) -> str:
     from maestro.cli import text
 
     since = text.timestamp(paused.paused_at)
-    reason = f": {text.one_line(paused.reason)}" if paused.reason else ""
+    reason = f": {text.one_line(paused.reason).rstrip('.')}" if paused.reason else ""
     return f"{_name(paused)} is paused{_by_whom(paused)} since {since}{reason}"
 
 

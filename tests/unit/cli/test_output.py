@@ -34,7 +34,28 @@ def test_table_on_a_terminal_is_cut_to_its_width(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.splitlines()[1] == "a     " + "x" * 33 + "…"
 
 
-def test_table_that_does_not_fit_a_narrow_terminal_is_paragraphs(
+def test_table_that_does_not_fit_has_the_first_cell_of_each_row_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+
+    output.print_table(
+        ("run", "workflow", "status", "note"),
+        [("r" * 36, "flights v1", "failed", "x" * 20), ("q" * 36, "f v2", "running", "")],
+    )
+
+    assert capsys.readouterr().out.splitlines() == [
+        "RUN",
+        "  WORKFLOW    STATUS   NOTE",
+        "r" * 36,
+        "  flights v1  failed   " + "x" * 16 + "…",
+        "q" * 36,
+        "  f v2        running",
+    ]
+
+
+def test_table_whose_other_columns_do_not_fit_either_is_paragraphs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(output, "is_terminal", lambda: True)
