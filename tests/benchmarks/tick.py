@@ -24,7 +24,7 @@ def _measure_duties(connection):
     duties = {
         "give up silent workers": LeaseWatch().give_up_silent_workers,
         "take back lost attempts": leases.take_back_lost,
-        "recover ready tasks, all runs": lambda connection: recovery.ReadySweep().recover(connection),
+        "recover ready tasks, a part of all": lambda connection: recovery.ReadySweep().recover(connection),
         "recover ready tasks, of late": ready.recover,
         "recover ended runs": recovery.recover_ended,
         "recover tasks whose child ended": recovery.recover_parents,

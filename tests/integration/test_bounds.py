@@ -159,7 +159,8 @@ def waiting_runs(actor, connection):
 
 
 def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
-    ended_lately = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z", "limit": 1000, "priority": 3}
+    heads = {"priorities": [3], "since": ["2020-01-01T00:00:00Z"], "until": ["2020-01-02T00:00:00Z"]}
+    ended_lately = {"limit": 1000, **heads}
     lost = {"queue": "maestro", "priority": 3, "head": None, "slack": lost_messages.SLACK, "limit": 1000}
     # What earlier tests have queued and left would be sent again, as often as this one takes long.
     connection.execute("UPDATE task_executions SET status = 'cancelled' WHERE status = 'queued'")
@@ -170,6 +171,20 @@ def test_waiting_runs_cost_the_tick_nothing(connection, waiting_runs):
 
     many = [pages(connection, recovery._READY_OF_LATE, ended_lately), pages(connection, lost_messages._RESEND, lost)]
     assert all(after < before + 200 for before, after in zip(few, many, strict=True)), (few, many)
+
+
+def test_runs_that_wait_are_looked_at_in_parts(connection, waiting_runs, share_of_look):
+    waiting_runs(1000)
+    sweep = recovery.ReadySweep()
+    # Each run that was made at once is of the same moment, and those of a moment are never parted.
+    connection.execute("UPDATE workflow_runs SET created_at = clock_timestamp() WHERE status = 'running'")
+    connection.execute("ANALYZE workflow_runs")
+    heads = {"priorities": [3], "since": ["2020-01-01T00:00:00Z"], "until": ["2020-01-01T00:00:00Z"]}
+
+    ready = share_of_look(sweep._round, sweep.recover, recovery._READY_IN_PART, **heads)
+    ended = share_of_look(recovery._running_runs, recovery.recover_ended, recovery._ENDED_RUNS, grace=recovery.GRACE)
+
+    assert max(ready, ended) < 0.25, (ready, ended)
 
 
 def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):

@@ -193,7 +193,7 @@ def test_ready_task_is_found_while_messages_of_another_priority_wait(
     sweep.recover(connection)
     while_it_may_wait = statuses(run.id)["b"]
     heads({other: before})
-    sweep._whole_due_at = 0 if is_whole else sweep._whole_due_at
+    sweep._round_due_at = 0 if is_whole else sweep._round_due_at
     sweep.recover(connection)
 
     assert (while_it_may_wait, statuses(run.id)["b"]) == ("pending", "queued")

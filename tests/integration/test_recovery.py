@@ -417,7 +417,7 @@ def test_ready_task_is_recovered_by_the_sweep_after_its_last_need_ended(actor, c
 
     sweep.recover(connection)
     by_the_next_look = statuses(run.id)["b"], statuses(older.id)["b"]
-    sweep._whole_due_at = 0
+    sweep._round_due_at = 0
     sweep.recover(connection)
 
     assert by_the_next_look == ("queued", "pending")

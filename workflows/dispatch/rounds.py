@@ -4,6 +4,7 @@ many rows there are; only how soon it finds something depends on that.
 
 from __future__ import annotations
 
+import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from maestro.core import sql
 
 ROWS_PER_LOOK = 10_000
 LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
+BEGINNING, END = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (1, 9999))
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
