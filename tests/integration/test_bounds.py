@@ -13,7 +13,17 @@ from psycopg.rows import tuple_row
 
 from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from workflows.dispatch import advance, call_watch, claim, finalise, lost_messages, recovery, signals
+from workflows.dispatch import (
+    advance,
+    call_watch,
+    children,
+    claim,
+    finalise,
+    lost_messages,
+    pausing,
+    recovery,
+    signals,
+)
 from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID
 from workflows.models import TaskExecution
 
@@ -153,8 +163,11 @@ def memory_of(running):
 def waiting_runs(actor, connection):
     """Makes runs that wait, and removes them afterwards."""
     yield lambda count: make_waiting_runs(connection, actor, count)
+    given = (actor.organization_id,)
+    connection.execute("UPDATE workflow_runs SET parent_task_id = NULL WHERE organization_id = %s", given)
+    connection.execute("UPDATE task_executions SET child_run_id = NULL WHERE organization_id = %s", given)
     for table in ("task_executions", "workflow_runs"):
-        connection.execute(f"DELETE FROM {table} WHERE organization_id = %s", (actor.organization_id,))
+        connection.execute(f"DELETE FROM {table} WHERE organization_id = %s", given)
         connection.execute(f"ANALYZE {table}")
 
 
@@ -185,6 +198,40 @@ def test_runs_that_wait_are_looked_at_in_parts(connection, waiting_runs, share_o
     ended = share_of_look(recovery._running_runs, recovery.recover_ended, recovery._ENDED_RUNS, grace=recovery.GRACE)
 
     assert max(ready, ended) < 0.25, (ready, ended)
+
+
+def test_child_runs_are_looked_at_in_parts(actor, connection, waiting_runs, share_of_look):
+    waiting_runs(1000)
+    # Every run becomes one that the task of another run waits for.
+    connection.execute(
+        """
+        WITH pairs AS (
+            SELECT t.id AS task_id, r.id AS child_run_id
+            FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM workflow_runs WHERE organization_id = %(id)s) r
+                 JOIN (
+                     SELECT id, row_number() OVER (ORDER BY run_id DESC) AS n
+                     FROM task_executions WHERE organization_id = %(id)s AND status = 'waiting'
+                 ) t USING (n)
+        ), children AS (
+            UPDATE workflow_runs r SET parent_task_id = task_id, is_awaited = true FROM pairs WHERE r.id = child_run_id
+        )
+        UPDATE task_executions t SET reason = 'child_run', child_run_id = pairs.child_run_id
+        FROM pairs WHERE t.id = task_id
+        """,
+        {"id": actor.organization_id},
+    )
+    connection.execute("ANALYZE workflow_runs")
+    connection.execute("ANALYZE task_executions")
+
+    shares = [
+        share_of_look(children._untold, recovery.recover_parents, children._UNTOLD),
+        share_of_look(children._left_alone, recovery.recover_children, children._LEFT_ALONE),
+    ]
+    for table in ("workflow_runs", "task_executions"):
+        connection.execute(f"UPDATE {table} SET hold = 1 WHERE organization_id = %s", (actor.organization_id,))
+    shares.append(share_of_look(pausing._held_alone, pausing.settle_children, pausing._HELD_ALONE))
+
+    assert max(shares) < 0.25, shares
 
 
 def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):

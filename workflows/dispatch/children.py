@@ -28,6 +28,7 @@ from workflows.dispatch import finish, holds, publish, start
 from workflows.dispatch.claim import Claim
 from workflows.dispatch.finish import Finished
 from workflows.dispatch.publish import Ready, RunRef
+from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID, Rounds
 from workflows.dispatch.start import NewRun, ParentTask
 from workflows.errors import InputsRefused, VersionNotFound, WorkflowArchived, WorkflowNotFound
 from workflows.runs.start_times import StartTimes
@@ -90,21 +91,39 @@ WHERE t.run_id = %(run_id)s AND t.kind = 'workflow'
 LIMIT %(limit)s
 """
 # From what waits to what it waits for, whatever the planner expects: runs that ended long ago may be a million.
-_UNTOLD = """
+_WAIT_FOR_CHILDREN = "task_executions WHERE status = 'waiting' AND reason = 'child_run'"
+_UNTOLD = f"""
 SELECT t.child_run_id
 FROM (
-    SELECT child_run_id FROM task_executions WHERE status = 'waiting' AND reason = 'child_run' AND hold = 0 OFFSET 0
+    SELECT child_run_id FROM {_WAIT_FOR_CHILDREN} AND hold = 0
+      AND child_run_id > %(after)s AND child_run_id <= %(to)s
+    OFFSET 0
 ) t CROSS JOIN LATERAL (SELECT finished_at FROM workflow_runs WHERE id = t.child_run_id OFFSET 0) c
 WHERE c.finished_at IS NOT NULL
 LIMIT %(limit)s
 """
+_OPEN_CHILDREN = "workflow_runs WHERE is_awaited AND status IN ('running', 'pending')"
+OPEN_CHILDREN_WITH_PARENTS = f"""
+    (SELECT * FROM {_OPEN_CHILDREN} AND parent_task_id > %(after)s AND parent_task_id <= %(to)s OFFSET 0) c
+    CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = c.parent_task_id OFFSET 0) t
+"""
+"""Runs `c` whose end a task `t` waits for, or has waited for, of one part of a round: from the children to their
+parents, whatever the planner expects.
+"""
 _LEFT_ALONE = f"""
-SELECT c.id
-FROM (SELECT * FROM workflow_runs WHERE is_awaited AND status IN ('running', 'pending') OFFSET 0) c
-     CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = c.parent_task_id OFFSET 0) t
+SELECT c.id FROM {OPEN_CHILDREN_WITH_PARENTS}
 WHERE {_IS_LEFT_ALONE}
 LIMIT %(limit)s
 """
+_untold = Rounds(_WAIT_FOR_CHILDREN, key="child_run_id", lowest=LOWEST_ID, highest=HIGHEST_ID)
+
+
+def rounds_of_open_children() -> Rounds[int]:
+    """Return rounds through `OPEN_CHILDREN_WITH_PARENTS`."""
+    return Rounds(_OPEN_CHILDREN, key="parent_task_id", lowest=0, highest=2**63 - 1)
+
+
+_left_alone = rounds_of_open_children()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,13 +234,16 @@ def end_parent(connection: sql.Connection, run_id: UUID) -> EndedParent | None:
 
 
 def find_untold(connection: sql.Connection, *, limit: int) -> list[UUID]:
-    """Return runs that have ended and whose end a task still waits for."""
-    return _find(connection, _UNTOLD, limit=limit)
+    """Return runs that have ended and whose end a task still waits for: of the next part of all that wait."""
+    return _untold.look(connection, _UNTOLD, scalar_row, limit=limit)
 
 
 def find_left_alone(connection: sql.Connection, run_id: UUID | None = None, *, limit: int) -> list[UUID]:
-    """Return open runs whose end a task, of this run if one is named, waited for and does not any more."""
-    return _find(connection, _LEFT_ALONE if run_id is None else _LEFT_ALONE_OF_RUN, run_id=run_id, limit=limit)
+    """Return open runs whose end a task waited for and does not any more: of this run, or of the next part of all."""
+    if run_id is None:
+        return _left_alone.look(connection, _LEFT_ALONE, scalar_row, limit=limit)
+    with sql.cursor(connection, scalar_row) as cursor:
+        return cursor.execute(_LEFT_ALONE_OF_RUN, {"run_id": run_id, "limit": limit}).fetchall()
 
 
 def _plan(connection: sql.Connection, claimed: Claim, child: ChildRun) -> PlannedChild | TaskError:
@@ -277,8 +299,3 @@ def _result_of(row: Mapping[str, Any], secrets: Secrets) -> TaskResult:
         return TaskResult(error=TaskError(code="child_cancelled", message=f"{name} was cancelled.", is_retryable=False))
     message = secrets.hide_in_text(f"{name} failed: {row['error_message']}")
     return check_result(TaskResult(error=TaskError(code="child_failed", message=message)))
-
-
-def _find(connection: sql.Connection, statement: str, **parameters: object) -> list[UUID]:
-    with sql.cursor(connection, scalar_row) as cursor:
-        return cursor.execute(statement, parameters).fetchall()

@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg.rows import scalar_row, tuple_row
 
 from maestro.core import sql
-from workflows.dispatch import advance, each, holds, signals
+from workflows.dispatch import advance, children, each, holds, signals
 from workflows.dispatch.holds import IS_COVERED
 from workflows.runs.statuses import PauseScope
 
@@ -57,15 +57,13 @@ WHERE r.organization_id IN (
 LIMIT %(limit)s
 """
 # A child began while its parent was resumed, and its starter died; or its hooks outlive the run that waited for it.
-# From the children to their parents, whatever the planner expects.
 _HELD_ALONE = f"""
-SELECT r.id
-FROM (SELECT * FROM workflow_runs WHERE is_awaited AND status IN ('running', 'pending') OFFSET 0) r
-     CROSS JOIN LATERAL (SELECT * FROM task_executions WHERE id = r.parent_task_id OFFSET 0) t
+SELECT r.id FROM {children.OPEN_CHILDREN_WITH_PARENTS} CROSS JOIN LATERAL (SELECT c.*) r
 WHERE r.hold = 1 AND NOT {IS_COVERED}
   AND NOT (t.status = 'waiting' AND t.reason = 'child_run' AND t.child_run_id = r.id AND t.hold = 1)
 LIMIT %(limit)s
 """
+_held_alone = children.rounds_of_open_children()
 _SCOPE = "SELECT scope, resumed_at FROM pauses WHERE id = %(pause_id)s"
 _NOTE_SETTLED = """
 UPDATE pauses SET settled_at = clock_timestamp()
@@ -124,8 +122,7 @@ def settle_left_over(connection: sql.Connection) -> int:
 
 def settle_children(connection: sql.Connection) -> int:
     """Let children go that were held with their parent and that no pause covers any more. Returns how many."""
-    with sql.cursor(connection, scalar_row) as cursor:
-        run_ids = cursor.execute(_HELD_ALONE, {"limit": SLICE}).fetchall()
+    run_ids: list[UUID] = _held_alone.look(connection, _HELD_ALONE, scalar_row, limit=SLICE)
     if run_ids:
         settle_runs(connection, sorted(run_ids))
         logger.warning("Let %d runs go that nothing has paused any more", len(run_ids))
