@@ -214,6 +214,22 @@ def test_cancel_ends_a_paused_run(actor, sent):
     assert not selectors.list_pauses(actor=actor).exists()
 
 
+@pytest.mark.parametrize("target_of", [of, of_workflow, lambda _: QUEUE, lambda _: ALL])
+def test_pause_and_resume_leave_a_run_that_is_being_cancelled_alone(actor, connection, sent, target_of):
+    run = start_run(actor, {"a": "", "b": "a"})
+    claimed = take(connection, run, "a")
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    pause(actor, target_of(run))
+    assert (held_of(run), status(run)) == ((2, [2, 2]), "running (cancelling)")
+    resume(actor, target_of(run))
+
+    assert (held_of(run), status(run)) == ((2, [2, 2]), "running (cancelling)")
+    finish.finish(connection, claimed, Outcome(status=TaskStatus.CANCELLED))
+    follow(connection, run, "a")
+    assert status(run) == "cancelled"
+
+
 def test_next_attempt_of_a_paused_task_waits_for_the_resume(actor, connection, sent):
     run = start_run(actor, {"a": FAILING})
     execute(run)
