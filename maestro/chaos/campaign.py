@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,26 +20,16 @@ from maestro.chaos.people import People
 from maestro.chaos.rows import Leftovers
 from maestro.chaos.schedule import Injected
 from maestro.chaos.scratch import ScratchStack
-from maestro.client import Client, ClientError
-from workflows.definition.priority import Priority
+from maestro.chaos.starts import Starts
 
 WORKERS = 2
-MOST_OPEN = 12
-"""Runs that go on at a time."""
-LONGEST_PAUSE_BETWEEN_STARTS = 0.4
 POLL_SECONDS = 0.2
-RETRY_SECONDS = 0.3
-KEY_SECONDS = 3.0
-"""After so long a start is asked for under another key: one whose call a restart cut off is busy for two minutes."""
 LAST_FAULTS_SECONDS = 3.0
 """For so long after the last start faults go on."""
 RECOVERY_SECONDS = 120.0
 """After the last fault all runs must end within this: recovery looks at every run once a minute."""
 DRAIN_SECONDS = 30.0
 """After the last end the queues must be empty within this."""
-STALL_SECONDS = 180.0
-"""When no run was started and none has ended for so long, no more are started."""
-_PRIORITIES = tuple(priority.value for priority in Priority)
 UNAVAILABLE = (psycopg.OperationalError, redis.RedisError)
 
 
@@ -86,7 +74,8 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
         injector = Injector(stack, broker, plan)
         with People(stack, plan.seed, drawn) as people:
             with injector:
-                starts = _Starts(stack, client, plan, injector, people, observe)
+                observer = _observer(injector, observe)
+                starts = Starts(stack, client, plan, drawn, people, observer)
                 starts.run()
                 injector.go_on(LAST_FAULTS_SECONDS)
             stopped_at = time.time()
@@ -98,15 +87,30 @@ def _run(stack: ScratchStack, plan: Plan, observe: Observe) -> Findings:
         stack,
         plan,
         graphs=drawn,
-        acknowledged=starts.acknowledged,
+        starts=starts,
         injected=tuple(injector.injected),
         deeds=people.done(injector.holds),
-        keys=starts.keys,
         leftovers=leftovers,
         began_at=began_at,
         quiet_at=quiet_at,
         seconds=ended_at - began_at,
     )
+
+
+def _observer(injector: Injector, observe: Observe) -> Callable[[str, int, int], None]:
+    def look(phase: str, started: int, ended: int) -> None:
+        injected = injector.injected
+        observe(
+            Progress(
+                phase=phase,
+                started=started,
+                ended=ended,
+                faults=len(injected),
+                last_fault=injected[-1] if injected else None,
+            )
+        )
+
+    return look
 
 
 def _draw(plan: Plan) -> dict[str, Graph]:
@@ -116,92 +120,6 @@ def _draw(plan: Plan) -> dict[str, Graph]:
         graph, name = drawing.draw_graph(plan.seed, number), workflow_name(number)
         drawn |= children_of(graph, name) | {name: graph}
     return drawn
-
-
-class _Starts:
-    """Starts the runs of a campaign and watches them end."""
-
-    def __init__(
-        self,
-        stack: ScratchStack,
-        client: Client,
-        plan: Plan,
-        injector: Injector,
-        people: People,
-        observe: Observe,
-    ) -> None:
-        self.acknowledged: dict[str, str] = {}
-        self.keys = 0
-        self._stack = stack
-        self._client = client
-        self._plan = plan
-        self._injector = injector
-        self._people = people
-        self._observe = observe
-        self._known = self._ended = self._open = 0
-        self._progressed_at = time.monotonic()
-
-    def run(self) -> None:
-        """Start every run at a random time, while not too many are open; give up when nothing goes on any more."""
-        chance = random.Random(f"{self._plan.seed}/starts")
-        for number in range(self._plan.runs):
-            time.sleep(chance.uniform(0, LONGEST_PAUSE_BETWEEN_STARTS))
-            self._look("running")
-            while self._known - self._ended >= MOST_OPEN and not self._is_stalled:
-                time.sleep(POLL_SECONDS)
-                self._look("running")
-            self._start(number)
-            if self._is_stalled:
-                return
-
-    def wait_for_ends(self, deadline: float) -> None:
-        """Wait until every run has ended, or the time is over."""
-        self._look("waiting for the last runs")
-        while self._open and time.time() < deadline:
-            time.sleep(POLL_SECONDS)
-            self._look("waiting for the last runs")
-
-    def _start(self, number: int) -> None:
-        """Start a run; again under the same key while the API cannot, or cannot say so, and then under another one."""
-        name = workflow_name(number)
-        inputs = {"effects": str(self._stack.effects_file)}
-        key, keyed_at = "", -math.inf
-        priority = _PRIORITIES[number % len(_PRIORITIES)]
-        while not self._is_stalled:
-            if time.monotonic() - keyed_at > KEY_SECONDS:
-                self.keys += 1
-                key, keyed_at = f"chaos-{self.keys}", time.monotonic()
-            try:
-                run = self._client.workflows.start_run(name, inputs=inputs, priority=priority, idempotency_key=key).run
-            except ClientError:
-                time.sleep(RETRY_SECONDS)
-                self._look("running")
-            else:
-                self.acknowledged[run.id] = name
-                self._known += 1
-                self._people.care_for(run.id, name, number)
-                return
-
-    @property
-    def _is_stalled(self) -> bool:
-        return time.monotonic() - self._progressed_at > STALL_SECONDS
-
-    def _look(self, phase: str) -> None:
-        before = (self._known, self._ended)
-        with contextlib.suppress(psycopg.OperationalError):
-            self._known, self._ended, self._open = evidence.count_runs(self._stack.database_url)
-        if before != (self._known, self._ended):
-            self._progressed_at = time.monotonic()
-        injected = self._injector.injected
-        self._observe(
-            Progress(
-                phase=phase,
-                started=len(self.acknowledged),
-                ended=self._ended,
-                faults=len(injected),
-                last_fault=injected[-1] if injected else None,
-            )
-        )
 
 
 def _read_leftovers(stack: ScratchStack, broker: redis.Redis) -> Leftovers:
@@ -224,10 +142,9 @@ def _judge(
     plan: Plan,
     *,
     graphs: Mapping[str, Graph],
-    acknowledged: Mapping[str, str],
+    starts: Starts,
     injected: tuple[Injected, ...],
     deeds: Deeds,
-    keys: int,
     leftovers: Leftovers,
     began_at: float,
     quiet_at: float,
@@ -238,9 +155,10 @@ def _judge(
     verdict = invariants.judge(
         runs=runs,
         wanted=plan.runs,
-        keys=keys,
+        asked=starts.asked,
+        rolled_back=starts.rolled_back,
         graphs=graphs,
-        acknowledged=acknowledged,
+        acknowledged=starts.acknowledged,
         effects=done,
         repeated_lines=evidence.read_repeated_lines(stack.database_url),
         crashes=[fault.at for fault in injected if fault.forgets_commits],
@@ -258,6 +176,7 @@ def _judge(
         faults=injected,
         deeds=deeds,
         leftovers=leftovers,
+        asked=starts.asked,
         verdict=verdict,
         lines={run_id: evidence.read_lines(stack.database_url, run_id) for run_id in broken},
         log={run_id: stack.log_lines(run_id) for run_id in broken},

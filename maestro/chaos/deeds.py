@@ -8,10 +8,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from maestro.chaos.graphs import Graph, Kind
+from maestro.chaos.graphs import Graph, Kind, Limit, Task
+from workflows.definition.sections import Section
 
 CANCELLED_SHARE = 0.06
 CANCELLED_AFTER_SECONDS = (0.0, 4.0)
+# Most of these are over soon.
+CANCELLED_SHARE_OF_CHILDREN = 0.3
+CHILDREN_CANCELLED_AFTER_SECONDS = (0.0, 0.5)
 # Mostly sooner than the task begins to wait, or while it waits.
 SIGNALLED_AFTER_SECONDS = (0.0, 3.0)
 # Mostly when the wait is over, or the run.
@@ -31,6 +35,8 @@ class PlannedSignal:
     """When, since the run was started."""
     again_after_seconds: float | None
     """For how long the sender waits before it is sent a second time under the same id; None when it is not."""
+    is_for_hook: bool = False
+    """Whether a hook waits for it: then it is of use until the run is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +73,9 @@ class Deeds:
     """Answers that nobody should get."""
 
 
-def draw_signals(seed: int, number: int, graph: Graph) -> tuple[PlannedSignal, ...]:
-    """Draw when the signals of a run are sent."""
-    chance = random.Random(f"{seed}/signals/{number}")
+def draw_signals(seed: int, workflow: str, graph: Graph) -> tuple[PlannedSignal, ...]:
+    """Draw when the signals of each run of a workflow are sent."""
+    chance = random.Random(f"{seed}/signals/{workflow}")
     return tuple(
         PlannedSignal(
             task_key=key,
@@ -78,15 +84,23 @@ def draw_signals(seed: int, number: int, graph: Graph) -> tuple[PlannedSignal, .
             again_after_seconds=(
                 chance.uniform(*SIGNALLED_AGAIN_AFTER_SECONDS) if chance.random() < SIGNALLED_AGAIN_SHARE else None
             ),
+            is_for_hook=task.section is not Section.TASKS,
         )
         for key, task in graph.items()
         if task.kind is Kind.SIGNAL and task.is_answered
     )
 
 
-def draw_cancel(seed: int, number: int, graph: Graph) -> float | None:
-    """Draw how many seconds after its start a run is cancelled; None when it is not, as one that stops itself."""
-    chance = random.Random(f"{seed}/cancel/{number}")
-    if chance.random() >= CANCELLED_SHARE or any(task.kind is Kind.STOP for task in graph.values()):
+def draw_cancel(seed: int, workflow: str, graph: Graph, *, is_child: bool = False) -> float | None:
+    """Draw how many seconds after its start a run of a workflow is cancelled; None when it is not, as one that ends
+    early anyway.
+    """
+    chance = random.Random(f"{seed}/cancel/{workflow}")
+    share = CANCELLED_SHARE_OF_CHILDREN if is_child else CANCELLED_SHARE
+    if chance.random() >= share or any(_ends_early(task) for task in graph.values()):
         return None
-    return chance.uniform(*CANCELLED_AFTER_SECONDS)
+    return chance.uniform(*(CHILDREN_CANCELLED_AFTER_SECONDS if is_child else CANCELLED_AFTER_SECONDS))
+
+
+def _ends_early(task: Task) -> bool:
+    return task.kind is Kind.STOP or task.limit is Limit.ABOVE or task.limit.ends_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maestro.chaos.graphs import (
     AMPLE_SECONDS,
     QUEUE_SECONDS,
+    RUN_SECONDS,
     TOTAL_SECONDS,
     UNANSWERED_SECONDS,
     VALUES,
@@ -46,9 +47,11 @@ def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
         section: {key: _task_definition(graph, key, name) for key, task in graph.items() if task.section is section}
         for section in Section
     }
+    timeout = _run_timeout(graph)
     return {
         "schema_version": 1,
         "name": name,
+        **({} if timeout is None else {"timeout": f"{timeout}s"}),
         "inputs": {"effects": {"type": "string"}},
         **{section.value: tasks for section, tasks in sections.items() if tasks},
         "outputs": {key: f"${{{{ {_value_of(graph, key, otherwise='-1')} }}}}" for key in leaves(graph)},
@@ -84,6 +87,13 @@ def _task_definition(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
         case Condition.EVEN:
             definition["if"] = f"${{{{ int({_value_of(graph, task.needs[0], otherwise='0')}) % 2 == 0 }}}}"
     return definition
+
+
+def _run_timeout(graph: Graph) -> float | None:
+    """Return what a run may take: of one in four, ample time."""
+    if any(task.limit is Limit.RUN for task in graph.values()):
+        return RUN_SECONDS
+    return AMPLE_SECONDS if next(iter(graph.values())).number % 4 == 0 else None
 
 
 def _timeout(task: Task) -> dict[str, JsonValue]:
@@ -122,7 +132,8 @@ def _options(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
                 options["on_deadline"] = "reject" if task.fails else "approve"
             return options
         case Kind.WORKFLOW:
-            return {"workflow": name_of_child(name, key), "inputs": {"effects": "${{ inputs.effects }}"}}
+            options = {"workflow": name_of_child(name, key), "inputs": {"effects": "${{ inputs.effects }}"}}
+            return options if task.is_awaited else options | {"wait": False}
         case Kind.STOP:
             return {"status": "failed"} if task.fails else {"outputs": {"value": task.number}}
 
@@ -148,11 +159,15 @@ def _value_of(graph: Graph, key: str, *, otherwise: str) -> str:
     match task.kind:
         case Kind.SLEEP | Kind.STOP:
             return otherwise
+        case Kind.WORKFLOW if not task.is_awaited:
+            return otherwise
         case Kind.APPROVAL:
             value = f"{output}.form.value"
         case Kind.WORKFLOW:
             assert task.child is not None
             value = " + ".join(f"{output}.{leaf}" for leaf in leaves(task.child))
+            if any(each.kind is Kind.STOP for each in task.child.values()):
+                value = f"(has({output}.value) ? {output}.value : {value})"
         case _:
             value = f"{output}.value"
     return f"tasks.{key}.status == 'succeeded' ? {value} : {otherwise}"

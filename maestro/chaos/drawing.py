@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from maestro.chaos.graphs import ENDLESS_SECONDS, VALUES, Condition, Contract, Graph, Kind, Limit, Task
-from workflows.definition.sections import HOOKS, Section
+from workflows.definition.sections import HOOKS
 from workflows.definition.spec import RunIf
 
 FEWEST_TASKS = 2
@@ -17,15 +17,18 @@ LONGEST_TASK_SECONDS = 0.3
 LONG_TASK_SECONDS = (1.0, 4.0)
 LONG_TASK_SHARE = 0.05
 # What each kind but Python is drawn with: most graphs have no more than one task of the kinds that wait.
-SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.015}
+SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.03}
 STOP_SHARE = 0.04
-"""Of the graphs that somebody starts."""
+STOP_SHARE_OF_CHILD = 0.1
+RUN_LIMIT_SHARE = 0.06
+RUN_LIMIT_SHARE_OF_CHILD = 0.1
 CONTRACT_SHARE = 0.1
 LIMIT_SHARES = {Limit.AMPLE: 0.15, Limit.ATTEMPT: 0.03, Limit.TOTAL: 0.02, Limit.QUEUE: 0.03}
 # What fails so often would leave little of its graph to run otherwise.
 OVERRUN_MAY_FAIL_SHARE = 0.6
 STUBBORN_SHARE = 0.3
 HOOKS_SHARE = 0.3
+DETACHED_SHARE = 0.25
 ANSWERED_SHARE = 0.75
 DEEPEST_CHILD = 2
 MOST_TASKS_OF_CHILD = 5
@@ -39,7 +42,9 @@ def draw_graph(seed: int, number: int) -> Graph:
     if chance.random() < STOP_SHARE:
         last = list(graph)[-1]
         graph[last] = _as_stop(graph[last])
-    return graph | _draw_hooks(chance)
+    elif chance.random() < RUN_LIMIT_SHARE:
+        graph |= _draw_overrun(chance, graph, chance.choice((Limit.RUN, Limit.DEADLINE)))
+    return graph | _draw_hooks(chance, 0)
 
 
 def _irregular(chance: random.Random) -> dict[str, list[str]]:
@@ -98,8 +103,7 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
     tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
     is_long = chance.random() < LONG_TASK_SHARE
     fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
-    # Nobody can tell which run below another one waits for a signal.
-    can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and depth == 0 and not fails)
+    can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and not fails)
     has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
     task = Task(
         kind=kind,
@@ -115,6 +119,7 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         contract=chance.choice((Contract.FITS, Contract.FITS, Contract.REFUSES)) if has_contract else Contract.NONE,
         is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,
         child=_draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None,
+        is_awaited=kind is not Kind.WORKFLOW or chance.random() >= DETACHED_SHARE,
     )
     return _limited(chance, task, _draw_limit(chance, task))
 
@@ -144,6 +149,7 @@ def _limited(chance: random.Random, task: Task, limit: Limit) -> Task:
         may_fail=chance.random() < OVERRUN_MAY_FAIL_SHARE,
         is_stubborn=task.kind is Kind.PYTHON and chance.random() < STUBBORN_SHARE,
         child=None if task.child is None else _draw_endless(chance),
+        is_awaited=True,
     )
 
 
@@ -153,20 +159,15 @@ def _draw_endless(chance: random.Random) -> Graph:
     return {"t0": Task(kind=kind, number=chance.randrange(VALUES), seconds=ENDLESS_SECONDS, limit=Limit.ABOVE)}
 
 
-def _draw_hooks(chance: random.Random) -> dict[str, Task]:
+def _draw_hooks(chance: random.Random, depth: int) -> dict[str, Task]:
     """Give each section of hooks, now and then, a task and another that needs it."""
     hooks: dict[str, Task] = {}
     for section in HOOKS:
         if chance.random() < HOOKS_SHARE:
             first, second = f"{section}_1", f"{section}_2"
-            hooks[first] = _as_hook(_draw_task(chance, (), depth=0), section)
-            hooks[second] = _as_hook(_draw_task(chance, (first,), depth=0), section)
+            hooks[first] = replace(_draw_task(chance, (), depth=depth), section=section)
+            hooks[second] = replace(_draw_task(chance, (first,), depth=depth), section=section)
     return hooks
-
-
-def _as_hook(task: Task, section: Section) -> Task:
-    # A hook takes no signal before it is there, and nobody can tell when that is.
-    return replace(task, section=section, is_answered=task.is_answered and task.kind is not Kind.SIGNAL)
 
 
 def _draw_kind(chance: random.Random, depth: int) -> Kind:
@@ -181,7 +182,19 @@ def _draw_kind(chance: random.Random, depth: int) -> Kind:
 
 
 def _draw_child(chance: random.Random, depth: int) -> Graph:
-    return {key: _draw_task(chance, tuple(needed), depth=depth) for key, needed in _draw_small(chance).items()}
+    graph = {key: _draw_task(chance, tuple(needed), depth=depth) for key, needed in _draw_small(chance).items()}
+    if chance.random() < STOP_SHARE_OF_CHILD:
+        last = list(graph)[-1]
+        graph[last] = _as_stop(graph[last])
+    elif chance.random() < RUN_LIMIT_SHARE_OF_CHILD:
+        graph |= _draw_overrun(chance, graph, Limit.RUN)
+    return graph | _draw_hooks(chance, depth)
+
+
+def _draw_overrun(chance: random.Random, graph: Graph, limit: Limit) -> Graph:
+    """Let one of the tasks that begin first take longer than their run may."""
+    key = chance.choice([key for key, task in graph.items() if not task.needs])
+    return {key: _limited(chance, replace(graph[key], condition=Condition.NONE), limit)}
 
 
 def _as_stop(task: Task) -> Task:

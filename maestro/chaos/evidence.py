@@ -16,9 +16,9 @@ CONNECT_SECONDS = 5
 _NO_QUEUES = ("_kombu", "unacked")
 
 _RUNS = """
-SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.finished_at,
-       coalesce(p.run_id::text, '') AS parent_id, coalesce(p.task_key, '') AS parent_task,
-       coalesce(r.parent_attempt, 0) AS parent_attempt
+SELECT r.id::text, w.name AS workflow, r.status, r.reason, r.outputs, r.error_message, r.created_at, r.start_at,
+       r.started_at, r.deadline_at, r.finished_at, coalesce(p.run_id::text, '') AS parent_id,
+       coalesce(p.task_key, '') AS parent_task, coalesce(r.parent_attempt, 0) AS parent_attempt, r.is_awaited
 FROM workflow_runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN task_executions p ON p.id = r.parent_task_id
 ORDER BY r.created_at, r.id
 """
@@ -47,6 +47,7 @@ _COUNTS = """
 SELECT count(*) FILTER (WHERE parent_task_id IS NULL),
        count(finished_at) FILTER (WHERE parent_task_id IS NULL),
        count(*) FILTER (WHERE finished_at IS NULL)
+           + (SELECT count(*) FROM run_requests WHERE done_at IS NULL)
 FROM workflow_runs
 """
 
@@ -87,7 +88,7 @@ def read_signals(database_url: str) -> tuple[SignalRow, ...]:
 
 def count_runs(database_url: str) -> tuple[int, int, int]:
     """Return how many runs somebody has started, how many of them have ended, and how many are open with those that
-    tasks have started. Raises psycopg.OperationalError.
+    tasks have started or somebody has asked for. Raises psycopg.OperationalError.
     """
     with _connect(database_url) as connection:
         row = connection.execute(_COUNTS).fetchone()

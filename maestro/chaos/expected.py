@@ -7,7 +7,7 @@ apart. What follows must be as ever.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from maestro.chaos.graphs import UNANSWERED_SECONDS, VALUES, Condition, Graph, Kind, Limit, Task, leaves
 from workflows.definition.joins import Decision, End, decide_join
@@ -19,6 +19,7 @@ FAILED = "failed"
 SKIPPED = "skipped"
 CANCELLED = "cancelled"
 CONDITION = "condition"
+STOPPED = "stopped"
 TIMED_OUT = "timed_out"
 NO_VALUE = -1
 """What a run's outputs say of a task without a value."""
@@ -30,6 +31,10 @@ class Seen:
 
     ended_unrun: frozenset[str] = frozenset()
     """Tasks whose time was over while no attempt of theirs ran."""
+    is_cancelled: bool = False
+    """Whether somebody cancelled this very run."""
+    children: Mapping[str, tuple[Seen, ...]] = field(default_factory=dict)
+    """Task → what the runs did that it started, in the order in which it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class ExpectedTask:
     kind: Kind = Kind.PYTHON
     """What it is made of."""
     child: ExpectedRun | None = None
-    """How each run must end that it starts."""
+    """How the last run must end that it starts and waits for."""
     waits_seconds: float = 0.0
     """How long it waits at least, from its beginning to its end."""
     is_answered: bool = False
@@ -120,7 +125,9 @@ class ExpectedRun:
     outputs: Mapping[str, int] | None
     """Its outputs; None when it failed."""
     is_stopped: bool = False
-    """Whether a task ends it early: then others may be cancelled."""
+    """Whether a task ends it early, or its time is over: then others may be cancelled."""
+    reason: str = ""
+    """What ends it early."""
 
 
 def interpret(graph: Graph, seen: Seen = Seen()) -> ExpectedRun:
@@ -147,7 +154,11 @@ def _outcome(graph: Graph, tasks: Mapping[str, ExpectedTask]) -> ExpectedRun:
         if task.kind is Kind.STOP and task.runs:
             fails = graph[key].fails
             outputs = None if fails else {"value": graph[key].number}
-            return ExpectedRun(status=FAILED if fails else SUCCEEDED, tasks=tasks, outputs=outputs, is_stopped=True)
+            return ExpectedRun(
+                status=FAILED if fails else SUCCEEDED, tasks=tasks, outputs=outputs, is_stopped=True, reason=STOPPED
+            )
+    if any(task.limit.ends_run for task in graph.values()):
+        return ExpectedRun(status=FAILED, tasks=tasks, outputs=None, is_stopped=True, reason=TIMED_OUT)
     if any(task.status == CANCELLED for task in tasks.values()):
         return ExpectedRun(status=CANCELLED, tasks=tasks, outputs=None)
     if any(task.status == FAILED and not graph[key].may_fail for key, task in tasks.items()):
@@ -178,20 +189,24 @@ def _end_of(key: str, ended: Mapping[str, ExpectedTask], graph: Graph, seen: See
         return ExpectedTask(status=CANCELLED)
     if decision is not Decision.RUN:
         return ExpectedTask(status=SKIPPED, reason=str(decision))
+    is_ended_unrun = key in seen.ended_unrun
+    if task.limit is Limit.QUEUE and is_ended_unrun:
+        # Whoever begins it would have judged its condition.
+        codes = frozenset({"queue_timeout"})
+        return ExpectedTask(status=FAILED, reason=TIMED_OUT, codes=codes, is_unbegun=True)
     values = [need.value or 0 for need in needs]
     if task.condition is Condition.NEVER or (task.condition is Condition.EVEN and values[0] % 2 != 0):
         return ExpectedTask(status=SKIPPED, reason=CONDITION)
-    return _limited(task, is_ended_unrun=key in seen.ended_unrun) or _run(task, values if task.reads_needs else [])
+    return _limited(task, is_ended_unrun=is_ended_unrun) or _run(
+        task, values if task.reads_needs else [], seen.children.get(key, ())
+    )
 
 
 def _limited(task: Task, *, is_ended_unrun: bool) -> ExpectedTask | None:
     """Return how a task ends that does by its time limit; None of others."""
     match task.limit:
-        case Limit.ABOVE:
+        case Limit.ABOVE | Limit.RUN | Limit.DEADLINE:
             return ExpectedTask(status=CANCELLED)
-        case Limit.QUEUE if is_ended_unrun:
-            codes = frozenset({"queue_timeout"})
-            return ExpectedTask(status=FAILED, reason=TIMED_OUT, codes=codes, is_unbegun=True)
         case Limit.ATTEMPT:
             end = _failed(task.tries, TIMED_OUT)
         case Limit.TOTAL:
@@ -204,18 +219,14 @@ def _limited(task: Task, *, is_ended_unrun: bool) -> ExpectedTask | None:
     return end if task.child is None else replace(end, child=interpret(task.child))
 
 
-def _run(task: Task, values: list[int]) -> ExpectedTask:
+def _run(task: Task, values: list[int], children: tuple[Seen, ...]) -> ExpectedTask:
     match task.kind:
         case Kind.SLEEP:
             return ExpectedTask(status=SUCCEEDED, waits_seconds=task.seconds)
         case Kind.STOP:
             return ExpectedTask(status=SUCCEEDED)
         case Kind.WORKFLOW:
-            assert task.child is not None
-            child = interpret(task.child)
-            if child.outputs is None:
-                return replace(_failed(task.tries, "child_failed"), child=child)
-            return ExpectedTask(status=SUCCEEDED, value=sum(child.outputs.values()), child=child)
+            return _run_child(task, children) if task.is_awaited else ExpectedTask(status=SUCCEEDED)
         case Kind.SIGNAL | Kind.APPROVAL:
             waits_seconds = 0.0 if task.is_answered else UNANSWERED_SECONDS
             # A rejection is not tried again.
@@ -231,6 +242,21 @@ def _run(task: Task, values: list[int]) -> ExpectedTask:
                 return _failed(task.tries, *codes)
             value = value_of(task.number, values)
             return ExpectedTask(status=SUCCEEDED, codes=codes, value=value, most_failures=task.failures)
+
+
+def _run_child(task: Task, children: tuple[Seen, ...]) -> ExpectedTask:
+    """Run another workflow, again while it fails; what somebody cancelled is not tried again."""
+    assert task.child is not None
+    codes = ["child_failed"]
+    for number in range(task.tries):
+        seen = children[number] if number < len(children) else Seen()
+        child = interpret(task.child, seen)
+        if seen.is_cancelled:
+            return replace(_failed(number + 1, *codes, "child_cancelled"), child=child)
+        if child.outputs is not None:
+            end = ExpectedTask(status=SUCCEEDED, value=sum(child.outputs.values()), child=child)
+            return replace(end, codes=frozenset(codes), fewest_failures=number, most_failures=number)
+    return replace(_failed(task.tries, *codes), child=child)
 
 
 def _failed(tries: int, *codes: str) -> ExpectedTask:

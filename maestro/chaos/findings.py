@@ -9,6 +9,7 @@ from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
 from maestro.chaos.graphs import Graph
 from maestro.chaos.invariants import Verdict
+from maestro.chaos.openings import Asked
 from maestro.chaos.rows import Leftovers, LogLine, RunRow
 from maestro.chaos.schedule import FaultKind, Injected
 
@@ -43,6 +44,8 @@ class Findings:
     """What people did to runs."""
     leftovers: Leftovers
     """What was left in the end."""
+    asked: Mapping[str, Asked]
+    """Workflow → how its run was asked for; none of those that tasks run."""
     verdict: Verdict
     """What the invariants say."""
     lines: Mapping[str, tuple[LogLine, ...]]

@@ -20,6 +20,7 @@ ENDLESS_SECONDS = 60.0
 ATTEMPT_SECONDS = 0.8
 TOTAL_SECONDS = 1.5
 QUEUE_SECONDS = 1.0
+RUN_SECONDS = 4.0
 # Time for what no task takes.
 AMPLE_SECONDS = 3600.0
 # Whether such a task starts depends on which need ends first, and so would what it could read of them.
@@ -69,11 +70,20 @@ class Limit(StrEnum):
     """The time until it is begun, which may come first."""
     ABOVE = "above"
     """Nothing, though it takes for ever: what waits for its run has a limit."""
+    RUN = "run"
+    """The same, and its workflow has a limit."""
+    DEADLINE = "deadline"
+    """The same, and its run has a deadline."""
 
     @property
     def is_overrun(self) -> bool:
         """Whether the task takes longer than it may, and does not end by itself."""
-        return self in (Limit.ATTEMPT, Limit.TOTAL, Limit.ABOVE)
+        return self in (Limit.ATTEMPT, Limit.TOTAL, Limit.ABOVE, Limit.RUN, Limit.DEADLINE)
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether it ends the run of the task."""
+        return self in (Limit.RUN, Limit.DEADLINE)
 
 
 class Condition(StrEnum):
@@ -120,6 +130,8 @@ class Task:
     """Whether somebody sends its signal or decides its approval: else its time is over soon."""
     child: Graph | None = None
     """What it runs as another workflow."""
+    is_awaited: bool = True
+    """Whether it waits for the end of the run that it starts."""
     limit: Limit = Limit.NONE
     """Its `timeout`."""
     is_stubborn: bool = False

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from maestro.chaos.cases import CANCELLED, ENDED_TASK, Break, Case, broken, tasks_of
+from maestro.chaos.expected import TIMED_OUT
 from maestro.chaos.graphs import Kind
 from maestro.chaos.rows import TaskRow
 from workflows.definition.sections import Section
@@ -17,15 +18,19 @@ UNCONFIRMED = "unconfirmed"
 CLOCK_SECONDS = 0.05
 # What runs is told, made to stop, killed, or given up with its worker.
 CANCEL_SECONDS = 60.0
+# Whoever leaves a run alone stops it; where nobody is away, beat has done so after this if they could not.
+LEFT_ALONE_SECONDS = 12.0
 
 
 def nothing_begins_after_its_cancel(case: Case) -> Iterator[Break]:
-    """No attempt begins after the API has said that the run is cancelled, but for the hooks of a cancelled run."""
+    """No attempt begins after the API has said that the run is cancelled, but for the hooks of a cancelled run, and of
+    one below it, which are spared.
+    """
     if case.cancelled_at is None:
         return
     hooks = {key for key, expected in case.expected.tasks.items() if expected.section is not Section.TASKS}
     for task, at in _beginnings(case):
-        is_allowed = task.task_key in hooks and case.run.status == CANCELLED
+        is_allowed = task.task_key in hooks and (case.run.status == CANCELLED or not case.is_asked)
         if at > case.cancelled_at + CLOCK_SECONDS and not is_allowed:
             message = f"an attempt began {at - case.cancelled_at:.3f} s after the run was cancelled"
             yield broken(case, "begun_after_cancel", message, task)
@@ -49,7 +54,7 @@ def what_is_cancelled_is_as_its_reason_says(case: Case) -> Iterator[Break]:
         of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
         if task.reason not in {"", UNCONFIRMED, *PROVEN}:
             yield broken(case, "wrong_reason", f"it is cancelled with the reason {task.reason}", task)
-        if not task.attempt and of_task:
+        if not task.attempt and not all(case.may_forget(effect) for effect in of_task):
             yield broken(case, "effect_of_cancelled", "its code ran, and its row knows no attempt", task)
         if task.reason not in PROVEN or task.finished_at is None:
             continue
@@ -106,6 +111,38 @@ def children_are_started_once(case: Case) -> Iterator[Break]:
             yield broken(case, "wrong_children", message, task)
 
 
+def tasks_end_after_the_runs_they_wait_for(case: Case) -> Iterator[Break]:
+    """A task ends after the run that it waits for, and one that does not wait says which it has started."""
+    ends = {(task.task_key, task.attempt): task for task in case.run.tasks}
+    for child in case.children:
+        task = ends.get((child.parent_task, child.parent_attempt))
+        if task is None or task.status not in {"succeeded", "failed"} or task.finished_at is None:
+            continue
+        if not child.is_awaited:
+            if task.output != {"run_id": child.id}:
+                yield broken(case, "wrong_output", f"output {task.output}, and it has started run {child.id}", task)
+        elif task.error_code != TIMED_OUT and (child.finished_at is None or child.finished_at > task.finished_at):
+            yield broken(case, "ended_before_child", f"it {task.status} before run {child.id} had ended", task)
+
+
+def what_is_left_alone_ends(case: Case) -> Iterator[Break]:
+    """Of a run that nobody waits for any more nothing begins, and what runs of it ends soon, but for its hooks."""
+    if case.left_alone_at is None:
+        return
+    latest = case.left_alone_at + LEFT_ALONE_SECONDS
+    hooks = {key for key, expected in case.expected.tasks.items() if expected.section is not Section.TASKS}
+    for task, at in _beginnings(case):
+        if task.task_key not in hooks and at > latest and not case.is_disturbed(case.left_alone_at, at):
+            yield broken(case, "begun_left_alone", f"begun {at - case.left_alone_at:.1f} s after it was left", task)
+    for task in case.run.tasks:
+        ended_at = task.finished_at.timestamp() if task.finished_at is not None else 0.0
+        is_late = task.task_key not in hooks and ended_at > latest + LEFT_ALONE_SECONDS
+        if is_late and not case.is_disturbed(case.left_alone_at, ended_at):
+            yield broken(
+                case, "left_alone_late", f"ended {ended_at - case.left_alone_at:.1f} s after it was left", task
+            )
+
+
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     nothing_begins_after_its_cancel,
     what_ran_at_its_cancel_ends_soon,
@@ -114,6 +151,8 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     waits_are_as_long_as_they_must_be,
     signals_are_taken_once,
     children_are_started_once,
+    tasks_end_after_the_runs_they_wait_for,
+    what_is_left_alone_ends,
 )
 
 

@@ -6,20 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from maestro.chaos import interference, limits
+from maestro.chaos import beginnings, interference, limits
 from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, Break, Case, broken, cases_of, tasks_of
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.definitions import RETRY_DELAY_SECONDS
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, TIMED_OUT, ExpectedTask
 from maestro.chaos.graphs import Graph, Kind
+from maestro.chaos.openings import Asked
 from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
 
 FENCED = "fenced"
-# For so long after a claim its commit may still be in no file.
-COMMIT_SECONDS = 2.0
-# For so long the code of a task may begin after its claim: its process may stand still in between.
-DELAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +33,10 @@ def judge(
     *,
     runs: Sequence[RunRow],
     wanted: int,
-    keys: int,
     graphs: Mapping[str, Graph],
+    asked: Mapping[str, Asked],
     acknowledged: Mapping[str, str],
+    rolled_back: Sequence[str],
     effects: Sequence[Effect],
     repeated_lines: Sequence[RepeatedLine],
     crashes: Sequence[float],
@@ -49,14 +47,15 @@ def judge(
 ) -> Verdict:
     """Judge a campaign.
 
-    `wanted` is how many runs were to be started, `keys` under how many keys that was asked for, `graphs` are by
-    workflow name, `acknowledged` are the runs that the API said it had started, with their workflows, `crashes` the
-    times, seconds since the epoch, at which the database may have lost claims, and `disturbances` from when until when
-    something was away that ends what is overdue.
+    `wanted` is how many runs were to be started, `graphs` and `asked` are by workflow name, `acknowledged` are the runs
+    of which somebody was told that they are started, with their workflows, `rolled_back` those whose transactions were
+    rolled back, `crashes` the times, seconds since the epoch, at which the database may have lost claims, and
+    `disturbances` from when until when something was away that ends what is overdue.
     """
-    cases = cases_of(runs, graphs, effects, crashes, disturbances, deeds, signals)
+    cases = cases_of(runs, graphs, asked, effects, crashes, disturbances, deeds, signals)
     breaks = [
-        *missing_runs(runs, acknowledged, wanted, keys),
+        *_not_started(acknowledged, wanted),
+        *beginnings.started_as_asked(runs, asked, acknowledged, rolled_back),
         *(found for case in cases for invariant in INVARIANTS for found in invariant(case)),
         *lines_repeated(repeated_lines, cases),
         *left_over(leftovers),
@@ -68,19 +67,9 @@ def judge(
     )
 
 
-def missing_runs(runs: Sequence[RunRow], acknowledged: Mapping[str, str], wanted: int, keys: int) -> Iterator[Break]:
-    """As many runs as were wanted could be started, no more than there were keys, and what the API said it had started
-    is there.
-    """
+def _not_started(acknowledged: Mapping[str, str], wanted: int) -> Iterator[Break]:
     if len(acknowledged) < wanted:
         yield Break(rule="not_started", message=f"only {len(acknowledged)} of {wanted} runs could be started")
-    known = {run.id for run in runs}
-    started = sum(not run.parent_id for run in runs)
-    if started > keys:
-        yield Break(rule="started_twice", message=f"{started} runs were started under {keys} keys")
-    for run_id, workflow in acknowledged.items():
-        if run_id not in known:
-            yield Break(rule="run_missing", run_id=run_id, message=f"started as {workflow}, and not in the database")
 
 
 def left_over(leftovers: Leftovers) -> Iterator[Break]:
@@ -126,6 +115,8 @@ def run_ended_as_expected(case: Case) -> Iterator[Break]:
     if run.status != expected.status:
         message = f"the run {run.status}, expected {expected.status}: {run.error_message}"
         yield broken(case, "wrong_status", message)
+    elif run.reason != expected.reason:
+        yield broken(case, "wrong_reason", f"the run {run.status} with the reason {run.reason or None}")
     elif run.outputs != (None if expected.outputs is None else dict(expected.outputs)):
         yield broken(case, "wrong_outputs", f"outputs {run.outputs}, expected {expected.outputs}")
 
@@ -143,7 +134,7 @@ def tasks_ended_as_expected(case: Case) -> Iterator[Break]:
         if (task.status, task.reason) != (expected.status, expected.reason):
             message = f"{_words(task.status, task.reason)}, expected {_words(expected.status, expected.reason)}"
             yield broken(case, "wrong_status", f"{message}: {task.error_message}", task)
-        elif not _is_as_expected(task, expected):
+        elif case.graph[task.task_key].is_awaited and not _is_as_expected(task, expected):
             message = f"output {task.output}, expected {expected.output(task.attempt)}"
             yield broken(case, "wrong_output", message, task)
         elif task.status == FAILED and task.error_code not in expected.codes:
@@ -156,7 +147,7 @@ def effects_are_there(case: Case) -> Iterator[Break]:
         of_task = [effect for effect in case.effects if effect.task_key == task.task_key]
         if task.status not in ENDED_TASK or case.cancels(task):
             continue
-        if not expected.works and not all(_is_forgettable(effect, case) for effect in of_task):
+        if not expected.works and not all(case.may_forget(effect) for effect in of_task):
             yield broken(case, "effect_of_skipped", f"its code ran in attempt {of_task[0].attempt}", task)
         if expected.is_done and not any(each.ended_at and each.attempt == task.attempt for each in of_task):
             yield broken(case, "effect_missing", f"attempt {task.attempt} did not do its work", task)
@@ -182,7 +173,7 @@ def effects_are_of_attempts(case: Case) -> Iterator[Break]:
     last = {task.task_key: task.attempt for task in case.run.tasks}
     for effect in case.effects:
         is_counted = 1 <= effect.attempt <= last.get(effect.task_key, 0)
-        if not is_counted and not (effect.attempt and _is_forgettable(effect, case)):
+        if not is_counted and not (effect.attempt and case.may_forget(effect)):
             message = f"attempt {effect.attempt} of {effect.task_key} ran, and its row says {last.get(effect.task_key)}"
             yield broken(case, "attempt_uncounted", message)
     for first, second, is_allowed in _repeats(case):
@@ -251,6 +242,7 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     retries_wait,
     *interference.INVARIANTS,
     *limits.INVARIANTS,
+    *beginnings.INVARIANTS,
 )
 
 
@@ -260,14 +252,8 @@ def _repeats(case: Case) -> Iterator[tuple[Effect, Effect, bool]]:
     for effect in case.effects:
         first = seen.setdefault((effect.task_key, effect.attempt), effect)
         if first is not effect:
-            yield first, effect, _is_forgettable(first, case, before=effect.begun_at)
+            yield first, effect, case.may_forget(first, before=effect.begun_at)
         seen[effect.task_key, effect.attempt] = effect
-
-
-def _is_forgettable(effect: Effect, case: Case, *, before: float = math.inf) -> bool:
-    """Tell whether the database may have lost the claim of an execution, in a crash before a moment."""
-    earliest, latest = effect.begun_at - DELAY_SECONDS, min(before, effect.begun_at + COMMIT_SECONDS)
-    return any(earliest <= at <= latest for at in case.crashes)
 
 
 def _counted(task: TaskRow) -> list[AttemptRow]:

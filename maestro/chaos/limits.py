@@ -5,23 +5,26 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 
-from maestro.chaos.cases import ENDED_TASK, Break, Case, broken, tasks_of
+from maestro.chaos.cases import CANCELLED, ENDED_TASK, Break, Case, broken, tasks_of
 from maestro.chaos.expected import FAILED, SKIPPED, TIMED_OUT
-from maestro.chaos.graphs import QUEUE_SECONDS, TOTAL_SECONDS, Kind, Limit, Task
+from maestro.chaos.graphs import QUEUE_SECONDS, RUN_SECONDS, TOTAL_SECONDS, Kind, Limit, Task
 from maestro.chaos.rows import TaskRow
+from workflows.definition.sections import Section
 
 # What is overdue is ended within this, where nothing is away that does it: sooner than the grace of an attempt that
 # does as it is told, and later than that of one that does not and has to be killed.
 LATE_SECONDS = 8.0
 # Of a process by its own clock: what a moment is by that of the database.
 EARLY_SECONDS = 0.05
+# What runs is told at first, then interrupted, then killed.
+RUN_LATE_SECONDS = 12.0
 
 
 def attempts_end_at_their_time(case: Case) -> Iterator[Break]:
     """An attempt that takes longer than it may is ended then: not before, and not much later."""
     for task, expected in tasks_of(case):
         planned = case.graph[task.task_key]
-        if not planned.limit.is_overrun or planned.limit is Limit.ABOVE or not expected.runs:
+        if planned.limit not in (Limit.ATTEMPT, Limit.TOTAL) or not expected.runs:
             continue
         for started_at, finished_at in _timed_out(task):
             due_at = _due_at(task, planned, started_at)
@@ -53,6 +56,21 @@ def tasks_are_begun_or_ended_at_their_time(case: Case) -> Iterator[Break]:
                 yield broken(case, "begun_late", "it was begun long after the time in which it must be", task)
 
 
+def runs_end_at_their_time(case: Case) -> Iterator[Break]:
+    """The tasks of a run that takes longer than it may are ended then: not before, and not much later."""
+    run = case.run
+    limit = next((task.limit for task in case.graph.values() if task.limit.ends_run), None)
+    if limit is None or run.status == CANCELLED or run.started_at is None:
+        return
+    due_at = run.started_at.timestamp() + RUN_SECONDS
+    if limit is Limit.DEADLINE and run.deadline_at is not None:
+        # It may begin later than that.
+        due_at = max(run.started_at, run.deadline_at).timestamp()
+    for task, expected in tasks_of(case):
+        if task.status == CANCELLED and task.finished_at is not None and expected.section is Section.TASKS:
+            yield from _judge(case, task, run.started_at, task.finished_at, due_at, RUN_LATE_SECONDS)
+
+
 def code_is_told_and_ends(case: Case) -> Iterator[Break]:
     """Code that takes longer than it may is told so, where that can be, and does not come to its end."""
     for task, expected in tasks_of(case):
@@ -73,6 +91,7 @@ def code_is_told_and_ends(case: Case) -> Iterator[Break]:
 INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     attempts_end_at_their_time,
     tasks_are_begun_or_ended_at_their_time,
+    runs_end_at_their_time,
     code_is_told_and_ends,
 )
 
@@ -83,11 +102,12 @@ def _judge(
     begun_at: datetime.datetime,
     ended_at: datetime.datetime,
     due_at: float,
+    late_seconds: float = LATE_SECONDS,
 ) -> Iterator[Break]:
     seconds = ended_at.timestamp() - due_at
     if seconds < -EARLY_SECONDS:
         yield broken(case, "ended_early", f"it was ended {-seconds:.3f} s before its time was over", task)
-    if seconds > LATE_SECONDS and not case.is_disturbed(begun_at.timestamp(), ended_at.timestamp()):
+    if seconds > late_seconds and not case.is_disturbed(begun_at.timestamp(), ended_at.timestamp()):
         yield broken(case, "ended_late", f"it was ended {seconds:.1f} s after its time was over", task)
 
 

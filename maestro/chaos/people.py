@@ -21,6 +21,7 @@ from maestro.client import ApiError, Client, ClientError
 THREADS = 3
 RETRY_SECONDS = 0.3
 INBOX_SECONDS = 0.5
+CHILDREN_SECONDS = 0.3
 # What is answered to whoever comes too late, or to a task that never begins.
 TOO_LATE = frozenset({"run_already_finished", "run_is_ending", "signal_not_awaited", "approval_not_awaited"})
 
@@ -39,6 +40,7 @@ class People:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._is_over = False
+        self._children: set[str] = set()
         self._cancel_asked: set[str] = set()
         self._cancelled_at: dict[str, float] = {}
         self._decided: set[tuple[str, str]] = set()
@@ -50,6 +52,7 @@ class People:
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="people")
         self._working = [self._threads.submit(self._work) for _ in range(THREADS)]
         self._in(INBOX_SECONDS, self._look_into_inbox)
+        self._in(CHILDREN_SECONDS, self._look_for_children)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,12 +64,35 @@ class People:
             # What nobody did has shown nothing.
             each.result()
 
-    def care_for(self, run_id: str, name: str, number: int) -> None:
+    def do_later(self, seconds: float, act: Act) -> None:
+        """Do something in so many seconds; again while the API cannot."""
+        self._in(seconds, act)
+
+    def refuse(self, answer: str) -> None:
+        """Note an answer that nobody should get."""
+        self._refusals.append(answer)
+
+    def care_when_there(self, run_id: str, name: str) -> None:
+        """Do to a run what is drawn for it, as soon as it is there."""
+
+        def look(client: Client) -> None:
+            try:
+                client.runs.get(run_id)
+            except ApiError as error:
+                if error.code != "run_not_found":
+                    raise
+                self._in(RETRY_SECONDS, look)
+            else:
+                self.care_for(run_id, name)
+
+        self._in(0.0, look)
+
+    def care_for(self, run_id: str, name: str, *, is_child: bool = False) -> None:
         """Do to a run that was started a moment ago what is drawn for it."""
         graph = self._graphs[name]
-        for planned in deeds.draw_signals(self._seed, number, graph):
+        for planned in deeds.draw_signals(self._seed, name, graph):
             self._in(planned.after_seconds, self._sender(run_id, planned))
-        cancel_after = deeds.draw_cancel(self._seed, number, graph)
+        cancel_after = deeds.draw_cancel(self._seed, name, graph, is_child=is_child)
         if cancel_after is not None:
             self._in(cancel_after, self._canceller(run_id))
 
@@ -115,7 +141,14 @@ class People:
         payload = {"value": planned.value}
 
         def send(client: Client) -> None:
-            client.runs.send_signal(run_id, planned.task_key, payload, signal_id=signal_id)
+            try:
+                client.runs.send_signal(run_id, planned.task_key, payload, signal_id=signal_id)
+            except ApiError as error:
+                # A hook that has not begun gets it as soon as what comes before it has been stopped.
+                if planned.is_for_hook and error.code == "run_is_ending":
+                    self._in(RETRY_SECONDS, send)
+                    return
+                raise
             self._signals.append(signal_id)
             if planned.again_after_seconds is not None:
                 self._in(planned.again_after_seconds, send_again)
@@ -140,6 +173,21 @@ class People:
             self._cancelled_at[run_id] = time.time()
 
         return cancel
+
+    def _look_for_children(self, client: Client) -> None:
+        """Care for the runs that tasks have started."""
+        try:
+            for run in client.runs.iterate(status="running"):
+                if run.parent is not None and run.id not in self._children:
+                    self._children.add(run.id)
+                    self.care_for(run.id, run.workflow, is_child=True)
+        except ApiError as error:
+            if not error.is_temporary:
+                self._refusals.append(f"runs: {error}")
+        except ClientError:
+            return
+        finally:
+            self._in(CHILDREN_SECONDS, self._look_for_children)
 
     def _look_into_inbox(self, client: Client) -> None:
         """Decide what waits for a decision; then, of some, ask for the opposite, which must be refused."""

@@ -29,8 +29,20 @@ def figures(findings: Findings) -> dict[str, int | float]:
     return {
         "runs": len(findings.runs),
         "runs below others": sum(bool(run.parent_id) for run in findings.runs),
+        "runs asked for by SQL": sum(each.planned.by_sql for each in findings.asked.values()),
+        "runs that begin later": sum(run.start_at is not None for run in findings.runs),
+        "runs with a deadline": sum(run.deadline_at is not None for run in findings.runs),
+        "runs asked for again under their key": sum(
+            each.planned.again_after_seconds is not None for each in findings.asked.values()
+        ),
         "runs cancelled": sum(run.status == "cancelled" and not run.parent_id for run in findings.runs),
+        "runs below others cancelled alone": sum(
+            run.status == "cancelled" and bool(run.parent_id) and run.id in findings.deeds.cancel_asked
+            for run in findings.runs
+        ),
+        "runs that nobody waits for": sum(bool(run.parent_id) and not run.is_awaited for run in findings.runs),
         "runs that stopped themselves": sum(run.reason == "stopped" for run in findings.runs),
+        "runs whose time was over": sum(run.reason == "timed_out" for run in findings.runs),
         "tasks": len(tasks),
         **{f"tasks of kind {kind}": kinds[kind] for kind in Kind},
         "tasks with a time limit": sum(task.limit is not Limit.NONE for task in planned),

@@ -54,6 +54,9 @@ class RunRow:
     outputs: JsonValue
     error_message: str
     created_at: datetime.datetime
+    start_at: datetime.datetime | None
+    started_at: datetime.datetime | None
+    deadline_at: datetime.datetime | None
     finished_at: datetime.datetime | None
     tasks: tuple[TaskRow, ...] = ()
     parent_id: str = ""
@@ -62,6 +65,8 @@ class RunRow:
     """Key of that task."""
     parent_attempt: int = 0
     """The attempt that did."""
+    is_awaited: bool = False
+    """Whether that task waits for its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,10 +60,10 @@ class ScratchStack:
         """Its database, as the owner of the tables."""
         return postgres.url("maestro", self._secrets.maestro_password, self._ports.postgres)
 
-    def client(self) -> Client:
-        """Return a client of its API with the administrator's key."""
+    def client(self, seconds: float = REQUEST_SECONDS) -> Client:
+        """Return a client of its API with the administrator's key, that waits so long for an answer."""
         key = self.home.api_key.read_text().strip()
-        return Client(f"http://{ports.HOST}:{self._ports.api}", key, REQUEST_SECONDS)
+        return Client(f"http://{ports.HOST}:{self._ports.api}", key, seconds)
 
     def broker(self) -> redis.Redis:
         """Return a client of its broker."""

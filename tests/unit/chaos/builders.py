@@ -8,6 +8,7 @@ from maestro.chaos.effects import Effect
 from maestro.chaos.findings import Findings, Plan
 from maestro.chaos.graphs import Condition, Kind, Task
 from maestro.chaos.invariants import judge
+from maestro.chaos.openings import Asked, PlannedStart
 from maestro.chaos.rows import AttemptRow, Leftovers, LogLine, RunRow, TaskRow
 from maestro.chaos.schedule import FaultKind, Injected
 
@@ -89,6 +90,9 @@ def a_run(**changes):
         outputs={"b": 5, "never": -1},
         error_message="",
         created_at=at(0),
+        start_at=None,
+        started_at=at(0),
+        deadline_at=None,
         finished_at=at(3),
         tasks=tasks,
     )
@@ -118,14 +122,17 @@ def a_verdict(
     deeds=NOBODY,
     signals=(),
     children=None,
+    asked=None,
+    rolled_back=(),
 ):
     """Judge a campaign of one run."""
     return judge(
         runs=[run or a_run()] if runs is None else runs,
         wanted=wanted,
-        keys=1,
+        asked={"chaos-0": asked or Asked(planned=PlannedStart(), first_at=START.timestamp(), keys=1)},
         graphs={"chaos-0": graph, **(children or {})},
         acknowledged={RUN_ID: "chaos-0"},
+        rolled_back=rolled_back,
         effects=effects,
         repeated_lines=lines,
         crashes=[START.timestamp() + seconds for seconds in crashes],
@@ -152,6 +159,7 @@ def made_findings(run=None, kinds=tuple(FaultKind), faults=()):
         faults=tuple(faults),
         deeds=NOBODY,
         leftovers=NOTHING_LEFT,
+        asked={},
         verdict=a_verdict(run),
         lines={RUN_ID: (line,)},
         log={RUN_ID: ("beat | Recovered 1 tasks",)},

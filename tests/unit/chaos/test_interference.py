@@ -119,6 +119,16 @@ def test_what_a_cancelled_run_must_not_do_is_found(changes, found):
     assert rules(verdict) == found
 
 
+def test_a_task_may_be_cancelled_after_the_database_lost_its_only_attempt():
+    run = a_cancelled_run(attempt=0, reason="", started_at=None)
+
+    assert rules(a_verdict(run, deeds=CANCELLED, crashes=[1.7])) == []
+    assert rules(a_verdict(run, deeds=CANCELLED, crashes=[9])) == [
+        ("attempt_uncounted", ""),
+        ("effect_of_cancelled", "b"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("hold", "found"),
     [
@@ -202,7 +212,10 @@ def test_a_task_that_starts_no_run_or_two_is_found(count, found):
             outputs={"t0": 6},
             tasks=(a_task("t0", output={"value": 6, "attempt": 1}),),
             parent_id=RUN_ID,
+            parent_attempt=1,
+            is_awaited=True,
             parent_task="a",
+            finished_at=at(2),
         )
         for number in range(count)
     ]
@@ -228,6 +241,8 @@ def test_a_child_of_a_cancelled_run_may_be_cancelled():
             workflow="chaos-0-a",
             tasks=(a_task("t0", status="cancelled", attempt=0, started_at=None),),
             parent_id=RUN_ID,
+            parent_attempt=1,
+            is_awaited=True,
             parent_task="a",
             **cancelled,
         ),
@@ -257,19 +272,13 @@ def test_a_run_that_stops_itself_must_end_as_told_and_the_task_that_stops_it_too
     assert ("wrong_status", "stop") in rules(a_verdict(spoiled, graph=graph, effects=()))
 
 
-def test_more_runs_than_were_started_are_found():
-    again = replace(a_run(), id="another")
-
-    assert ("started_twice", "") in rules(a_verdict(runs=[a_run(), again], effects=EFFECTS))
-
-
 def test_what_people_do_is_a_function_of_the_seed():
     signal = {"a": Task(kind=Kind.SIGNAL, number=4, is_answered=True), "b": Task(kind=Kind.SIGNAL, number=5)}
     graphs = [draw_graph(1, number) for number in range(300)]
-    cancels = [draw_cancel(1, number, graph) for number, graph in enumerate(graphs)]
+    cancels = [draw_cancel(1, f"chaos-{number}", graph) for number, graph in enumerate(graphs)]
 
-    assert [planned.task_key for planned in draw_signals(1, 2, signal)] == ["a"]
-    assert draw_signals(1, 2, signal) == draw_signals(1, 2, signal)
-    assert cancels == [draw_cancel(1, number, graph) for number, graph in enumerate(graphs)]
+    assert [planned.task_key for planned in draw_signals(1, "chaos-2", signal)] == ["a"]
+    assert draw_signals(1, "chaos-2", signal) == draw_signals(1, "chaos-2", signal)
+    assert cancels == [draw_cancel(1, f"chaos-{number}", graph) for number, graph in enumerate(graphs)]
     assert 0 < len([seconds for seconds in cancels if seconds is not None]) < 40
-    assert {draw_cancel(1, number, {"a": STOP}) for number in range(100)} == {None}
+    assert {draw_cancel(1, f"chaos-{number}", {"a": STOP}) for number in range(100)} == {None}

@@ -4,8 +4,11 @@ import pytest
 
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.expected import Seen, interpret
-from maestro.chaos.graphs import Kind, Limit, Task
-from tests.unit.chaos.builders import RUN_ID, a_failure, a_loss, a_run, a_task, a_verdict, an_effect, at
+from maestro.chaos.graphs import Condition, Kind, Limit, Task
+from maestro.chaos.openings import Asked, PlannedStart
+from tests.unit.chaos.builders import RUN_ID, START, a_failure, a_loss, a_run, a_task, a_verdict, an_effect, at
+from workflows.definition.sections import Section
+from workflows.definition.spec import RunIf
 
 ENDLESS = Task(kind=Kind.PYTHON, number=1, seconds=60, limit=Limit.ATTEMPT)
 QUEUED = Task(kind=Kind.PYTHON, number=1, limit=Limit.QUEUE)
@@ -131,7 +134,14 @@ def test_a_run_that_a_task_waited_for_too_long_must_be_cancelled():
     parent_row = {"status": "failed", "error_code": "timed_out", "tries": 1, "finished_at": at(1.85)}
     parent = a_run(status="failed", outputs=None, tasks=(a_task("a", **parent_row),))
     task = a_task("t0", status="cancelled", reason="stopped")
-    below = {"id": "child", "workflow": "chaos-0-a", "parent_id": RUN_ID, "parent_task": "a", "parent_attempt": 1}
+    below = {
+        "id": "child",
+        "workflow": "chaos-0-a",
+        "parent_id": RUN_ID,
+        "parent_task": "a",
+        "parent_attempt": 1,
+        "is_awaited": True,
+    }
     cancelled = a_run(status="cancelled", outputs=None, tasks=(task,), **below)
     output = {"value": 1, "attempt": 1}
     went_on = a_run(outputs={"t0": 1}, tasks=(a_task("t0", output=output, finished_at=at(61)),), **below)
@@ -141,4 +151,73 @@ def test_a_run_that_a_task_waited_for_too_long_must_be_cancelled():
         return rules(verdict)
 
     assert judged(cancelled) == []
-    assert judged(went_on) == [("wrong_status", ""), ("wrong_status", "t0")]
+    assert judged(went_on) == [("wrong_status", ""), ("wrong_status", "t0"), ("left_alone_late", "t0")]
+
+
+def test_a_condition_is_judged_by_whoever_begins_the_task():
+    graph = {"a": replace(QUEUED, condition=Condition.NEVER)}
+
+    begun, not_begun = (interpret(graph, Seen(ended_unrun=frozenset(keys))) for keys in ((), ("a",)))
+
+    assert (begun.tasks["a"].status, not_begun.tasks["a"].status) == ("skipped", "failed")
+
+
+OVERRUN = {"a": replace(ENDLESS, limit=Limit.RUN), "b": Task(kind=Kind.PYTHON, number=2, needs=("a",))}
+
+
+def overrun(*, graph=OVERRUN, finished=4.5, reason="timed_out", asked=None, **changes):
+    """Judge a run that was ended because its 4 s were over."""
+    row = {"status": "cancelled", "reason": "stopped", "finished_at": at(finished)}
+    after = a_task("b", status="cancelled", attempt=0, started_at=None, finished_at=at(finished))
+    run = a_run(status="failed", reason=reason, outputs=None, tasks=(a_task("a", **row), after))
+    return rules(a_verdict(replace(run, **changes), graph=graph, effects=(an_effect("a", ended=None),), asked=asked))
+
+
+def test_a_run_that_is_ended_at_its_time_breaks_nothing():
+    assert overrun() == []
+
+
+def test_a_run_that_is_not_ended_at_its_time_is_found():
+    assert overrun(finished=3.9) == [("ended_early", "a"), ("ended_early", "b")]
+    assert overrun(finished=16.1) == [("ended_late", "a"), ("ended_late", "b")]
+    assert overrun(reason="") == [("wrong_reason", "")]
+    assert ("wrong_status", "") in overrun(status="succeeded", reason="")
+    assert ("wrong_status", "") in overrun(status="cancelled", reason="")
+    done = a_task("a", output={"value": 1, "attempt": 1}, finished_at=at(62))
+    assert ("wrong_status", "a") in overrun(tasks=(done, a_task("b", output={"value": 3, "attempt": 1})))
+
+
+def test_a_run_is_ended_at_its_deadline_and_not_before():
+    graph = {"a": replace(ENDLESS, limit=Limit.DEADLINE), "b": OVERRUN["b"]}
+    asked = Asked(planned=PlannedStart(deadline_seconds=2), first_at=START.timestamp(), keys=1)
+
+    assert overrun(graph=graph, asked=asked, deadline_at=at(3), finished=3.1) == []
+    assert overrun(graph=graph, asked=asked, deadline_at=at(3), finished=2.9) == [
+        ("ended_early", "a"),
+        ("ended_early", "b"),
+    ]
+    # It begins after its deadline.
+    late = {"deadline_at": at(3), "started_at": at(20)}
+    assert overrun(graph=graph, asked=asked, finished=20.1, **late) == []
+
+
+def test_what_waits_for_a_task_that_outlasts_its_run_never_begins_unless_something_else_lets_it():
+    graph = OVERRUN | {
+        "c": Task(kind=Kind.PYTHON, number=3),
+        "all": Task(kind=Kind.PYTHON, number=1, needs=("a", "c"), rule=RunIf.ALL_DONE),
+        "any": Task(kind=Kind.PYTHON, number=1, needs=("a", "c"), rule=RunIf.ANY_SUCCEEDED),
+        "alert": Task(kind=Kind.PYTHON, number=1, section=Section.ON_FAILURE),
+        "cheer": Task(kind=Kind.PYTHON, number=1, section=Section.ON_SUCCESS),
+    }
+
+    run = interpret(graph)
+
+    assert (run.status, run.reason, run.outputs) == ("failed", "timed_out", None)
+    assert {key: task.status for key, task in run.tasks.items()} == {
+        "a": "cancelled",
+        "b": "cancelled",
+        "c": "succeeded",
+        "all": "cancelled",
+        "any": "succeeded",
+        "alert": "succeeded",
+    }
