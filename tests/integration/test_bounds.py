@@ -5,6 +5,7 @@
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psutil
@@ -25,7 +26,7 @@ from workflows.dispatch import (
     signals,
 )
 from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID
-from workflows.models import TaskExecution
+from workflows.models import Pause, TaskExecution
 
 MAX_MESSAGE_BYTES = 16 * 1024
 # The longest names the language allows.
@@ -232,6 +233,22 @@ def test_child_runs_are_looked_at_in_parts(actor, connection, waiting_runs, shar
     shares.append(share_of_look(pausing._held_alone, pausing.settle_children, pausing._HELD_ALONE))
 
     assert max(shares) < 0.25, shares
+
+
+def test_pause_costs_the_tick_nothing_beside_runs_that_began_before(actor, connection, waiting_runs):
+    lately = {"since": datetime.now(UTC) - timedelta(seconds=10), "until": datetime.now(UTC), "limit": 1000}
+    waiting_runs(2000)
+    connection.execute(
+        "UPDATE workflow_runs SET created_at = created_at - interval '1 minute' WHERE organization_id = %s",
+        (actor.organization_id,),
+    )
+    connection.execute("VACUUM ANALYZE workflow_runs")
+    Pause.objects.create(organization_id=actor.organization_id, scope="workflow")
+
+    read = pages(connection, pausing._UNHELD_STARTS, lately)
+
+    Pause.objects.filter(organization_id=actor.organization_id).delete()
+    assert read < 100
 
 
 def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):

@@ -384,9 +384,23 @@ def test_start_that_died_before_it_looked_is_held(actor, connection, sent):
     WorkflowRun.objects.filter(id=run.id).update(hold=0, created_at=F("created_at") - timedelta(minutes=1))
     TaskExecution.objects.filter(run_id=run.id).update(hold=0)
 
-    pausing.settle_left_over(connection)
+    pausing.UnheldStarts().hold(connection)
 
     assert held_of(run) == (1, [1])
+
+
+@pytest.mark.parametrize(("seconds", "is_held"), [(0, False), (6, True), (60, False)])
+def test_later_looks_find_the_starts_between_them(actor, connection, sent, seconds, is_held):
+    starts = pausing.UnheldStarts()
+    pause(actor, ALL)
+    starts.hold(connection)
+    run = start_run(actor, {"a": ""})
+    WorkflowRun.objects.filter(id=run.id).update(hold=0, created_at=F("created_at") - timedelta(seconds=seconds))
+    TaskExecution.objects.filter(run_id=run.id).update(hold=0)
+
+    starts.hold(connection)
+
+    assert held_of(run) == ((1, [1]) if is_held else (0, [0]))
 
 
 @pytest.mark.parametrize("target", [ALL, QUEUE], ids=["organization", "queue"])
@@ -405,7 +419,7 @@ def test_what_became_ready_during_a_pause_is_held_though_whoever_made_it_so_died
     TaskExecution.objects.filter(run_id=run.id, task_key="clean").update(queued_at=LONG_AGO)
     monkeypatch.setattr(lost_messages, "look_at_queue", lambda *_: QueueView(is_empty=True, head_queued_at=None))
 
-    pausing.settle_left_over(connection)
+    pausing.UnheldStarts().hold(connection)
     lost_messages.resend_lost(connection)
 
     assert take(connection, run, "clean") is None

@@ -65,6 +65,7 @@ class TickScheduler(Scheduler):
             Duty(work=ready.recover, every_seconds=1),
             Duty(work=recovery.recover_ended, every_seconds=2),
             Duty(work=pausing.settle_left_over, every_seconds=2),
+            Duty(work=pausing.UnheldStarts().hold, every_seconds=2),
             Duty(work=recovery.recover_parents, every_seconds=2),
             Duty(work=recovery.recover_children, every_seconds=10),
             Duty(work=pausing.settle_children, every_seconds=10),
