@@ -7,11 +7,12 @@ import psutil
 import pytest
 
 from tests.builders import start_run, statuses, wait_for_end
-from tests.integration.calls import CALL, execute
+from tests.integration.calls import CALL, PARKED, call_of, execute
+from tests.integration.calls import FAILED as CALL_FAILED
 from tests.integration.conftest import WorkerProcess
 from tests.integration.schedules import FAILED, SUCCEEDED, held_open, hold, row, take
 from tests.processes import suspended
-from workflows.dispatch import finish, leases, time_limits
+from workflows.dispatch import celery_calls, finish, leases, settle, time_limits
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -73,6 +74,35 @@ def test_call_that_somebody_else_runs_may_go_on(actor, sent, empty_queue):
     execute(run)
 
     cancel(actor, run)
+
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
+
+
+def test_call_that_was_made_while_the_run_was_cancelled_may_go_on(actor, connection, sent):
+    run = start_run(actor, {"a": CALL})
+    claimed = take(connection, run, "a")
+    cancel(actor, run)
+
+    finish.finish(connection, claimed, PARKED)
+
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
+
+
+def test_call_that_fails_before_its_attempt_parks_is_known_to_have_stopped(actor, connection, sent):
+    run = start_run(actor, {"a": CALL})
+    take(connection, run, "a")
+    cancel(actor, run)
+
+    settle.settle(connection, call_of(run), CALL_FAILED)
+
+    assert statuses(run.id) == {"a": "cancelled (stopped)"}
+
+
+def test_call_of_which_the_broker_did_not_say_whether_it_was_made_may_go_on(actor, connection, sent, monkeypatch):
+    run = start_run(actor, {"a": CALL})
+    monkeypatch.setattr(celery_calls, "begin", lambda *_, **__: cancel(actor, run) and celery_calls.CANCELLED)
+
+    execute(run)
 
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)"}
 

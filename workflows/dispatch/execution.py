@@ -238,7 +238,8 @@ def _call(claimed: Claim, version: CompiledVersion, secrets: Secrets, call: Cele
         is_cancelled=_CancelWatch(claimed).is_cancelled,
     )
     if ended is celery_calls.CANCELLED:
-        return Outcome(status=TaskStatus.CANCELLED)
+        # The broker did not say whether it was made.
+        return Outcome(status=TaskStatus.CANCELLED, reason=Reason.UNCONFIRMED)
     if ended is not None:
         return outcome_of(ended, version, claimed.task_key, claimed.tries)
     where = f" in queue {call.queue}" if call.queue else ""

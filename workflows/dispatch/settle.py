@@ -29,7 +29,7 @@ _FENCE = """
 _SETTLE = f"""
 UPDATE task_executions AS t
 SET status = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'cancelled' ELSE %(status)s END,
-    reason = '',
+    reason = CASE WHEN t.hold = 2 AND %(status)s = 'failed' THEN 'stopped' ELSE '' END,
     tries = t.tries + CASE WHEN %(status)s = 'failed' THEN 1 ELSE 0 END,
     output = %(output)s,
     error_code = %(error_code)s,
