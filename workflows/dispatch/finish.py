@@ -21,8 +21,8 @@ from workflows.dispatch.retry import Retry
 from workflows.runs.statuses import Reason, TaskStatus
 
 # Guard, re-checked under the row lock: the claim token, random for each claim, so neither a lost commit nor a rerun can
-# re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled: of
-# a call it has just made nobody knows whether it has begun. The commit is synchronous: what is finished stays finished.
+# re-use it. A failure under `hold = 2` is the cancellation somebody asked for, and what would park then is cancelled; a
+# call that it has just made may go on. The commit is synchronous: what is finished stays finished.
 _RUNS = "t.id = %(id)s AND t.status = 'running' AND t.claim_token = %(token)s"
 # What waits keeps the token of the attempt that parked it: another wait has another one. A wait that has failed and is
 # tried again keeps it too, until the next attempt. What is paused waits on.
