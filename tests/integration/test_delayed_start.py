@@ -10,7 +10,7 @@ from tests.integration.conftest import beat_process
 from tests.integration.schedules import held_open, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import cancellation, publish, start, time_limits
+from workflows.dispatch import cancellation, pausing, publish, start, time_limits
 from workflows.errors import InputsRefused, StartTimesRefused
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.pauses import services as pauses
@@ -183,6 +183,8 @@ def test_run_that_is_paused_when_its_time_comes_goes_on_after_the_pause(actor, c
     make_due(run)
 
     start.start_due(connection)
+    # Tasks in a queue wait there; whatever else is paused does not even begin.
+    assert now_of(run).status == ("running" if target == "queue" else "pending")
     assert take(connection, run, "a") is None
     pauses.resume(actor=actor, target=paused)
     start.start_due(connection)
@@ -191,6 +193,19 @@ def test_run_that_is_paused_when_its_time_comes_goes_on_after_the_pause(actor, c
     assert statuses(run.id) == {"a": "queued", "b": "pending"}
     assert set(sent) == {"a"}
     assert take(connection, run, "a") is not None
+
+
+def test_run_that_is_to_begin_later_and_was_started_during_a_pause_is_held_before_its_time(actor, connection, sent):
+    apply(actor)
+    pauses.pause(actor=actor, target=PauseTarget(), reason="")
+    run = start_later(actor)
+    WorkflowRun.objects.filter(id=run.id).update(created_at=run.created_at - timedelta(minutes=1))
+
+    pausing.settle_left_over(connection)
+    make_due(run)
+    start.start_due(connection)
+
+    assert (now_of(run).status, now_of(run).hold, statuses(run.id)) == ("pending", 1, {})
 
 
 def test_start_that_is_past_is_now(actor, sent):
