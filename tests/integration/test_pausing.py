@@ -577,6 +577,16 @@ def test_child_that_began_during_the_resume_of_the_run_above_goes_on_though_its_
     assert (held_of(child), status(child), sent) == ((0, [0]), "running", ["x"])
 
 
+def test_child_that_began_held_is_let_go_by_its_starter_when_the_pause_is_over_by_then(actor, connection, sent):
+    _, child = _start_with_child(actor)
+    WorkflowRun.objects.filter(id=child.id).update(hold=1, reason="paused")
+    TaskExecution.objects.filter(run_id=child.id).update(hold=1)
+
+    assert holds.is_started_paused(connection, ref(child)) is False
+
+    assert (held_of(child), status(child)) == ((0, [0]), "running")
+
+
 @pytest.mark.parametrize("above", ["run", "workflow", "queue", "organization"])
 def test_child_that_a_pause_covers_stays_held(actor, connection, sent, above):
     run, child = _start_with_child(actor)
