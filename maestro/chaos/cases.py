@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maestro.chaos.deeds import Deeds, Hold
 from maestro.chaos.effects import Effect
@@ -151,7 +151,6 @@ def cases_of(
         below.setdefault(run.parent_id, []).append(run)
     cases = []
     for run in runs:
-        above = list(_lineage(run, known))
         cases.append(
             Case(
                 run=run,
@@ -163,7 +162,7 @@ def cases_of(
                 is_asked=run.id in deeds.cancel_asked,
                 left_alone_at=_left_alone_at(run, known),
                 cancelled_at=_cancelled_at(run, known, graphs, deeds),
-                holds=tuple(hold for hold in deeds.holds if _covers(hold, above)),
+                holds=tuple(_holds(list(_lineage(run, known)), known, deeds)),
                 signals=tuple(signal for signal in signals if signal.run_id == run.id),
                 children=tuple(below.get(run.id, ())),
                 disturbances=tuple((at, until + SETTLE_SECONDS) for at, until in disturbances),
@@ -224,12 +223,15 @@ def _lineage(run: RunRow, known: Mapping[str, RunRow]) -> Iterator[RunRow]:
         above = known.get(above.parent_id) if above.is_awaited else None
 
 
-def _covers(hold: Hold, lineage: Sequence[RunRow]) -> bool:
-    """Tell whether a pause covers the first of a run and those above it."""
-    match hold.scope:
-        case "run":
-            return any(run.id == hold.name for run in lineage)
-        case "workflow":
-            return lineage[0].workflow == hold.name
-        case _:
-            return True
+def _holds(lineage: Sequence[RunRow], known: Mapping[str, RunRow], deeds: Deeds) -> Iterator[Hold]:
+    """Yield when the first of a run and those above it was paused: with these for as long as they wait for it."""
+    left_alone_at = [_left_alone_at(run, known) for run in lineage]
+    for hold in deeds.holds:
+        if hold.scope not in {"run", "workflow"}:
+            yield hold
+            continue
+        for position, run in enumerate(lineage):
+            if hold.name in (run.id, run.workflow):
+                ends = (at for at in left_alone_at[:position] if at is not None)
+                yield replace(hold, ended_at=min((hold.ended_at, *ends)))
+                break

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from maestro.chaos.deeds import Deeds
+from maestro.chaos.deeds import Deeds, Hold
 from maestro.chaos.expected import Seen, interpret
 from maestro.chaos.graphs import Condition, Kind, Task
 from tests.unit.chaos.builders import RUN_ID, START, a_failure, a_run, a_task, a_verdict, an_effect, at
@@ -147,6 +147,37 @@ def test_hooks_of_a_cancelled_run_below_run_and_those_of_one_that_is_not_may_not
     spoiled = replace(clean, status="cancelled", reason="stopped", output=None)
     found = judge(parent, a_cancelled_child(tasks=(*cut, spoiled)), task=call, deeds=asked, effects=effects)
     assert found == [("wrong_status", "clean")]
+
+
+@pytest.mark.parametrize("name", ["chaos-0", "chaos-0-a"])
+def test_a_run_below_is_held_with_the_workflow_above_unless_nobody_waits_for_it(name):
+    hold = Hold(scope="workflow", name=name, begun_at=at(1.1).timestamp(), ended_at=at(1.4).timestamp())
+    held = [("begun_while_held", "t0")]
+
+    def judged(**changes):
+        task = replace(CALL, **changes)
+        output = {"t0": 6} if task.is_awaited else {"run_id": "child"}
+        parent = a_run(outputs={"a": 6 if task.is_awaited else -1}, tasks=(a_task("a", output=output),))
+        return judge(parent, a_child(**changes), task=task, deeds=Deeds(holds=(hold,)))
+
+    assert judged() == held
+    assert judged(is_awaited=False) == (held if name == "chaos-0-a" else [])
+
+
+def test_a_run_that_was_left_alone_is_not_held_with_the_run_above():
+    clean = Task(kind=Kind.PYTHON, number=1, section=Section.FINALLY)
+    parent = a_run(**CANCELLED, tasks=(a_task("a", status="cancelled", reason="", finished_at=at(1.5)),))
+    row = a_task("clean", output={"value": 1, "attempt": 1}, started_at=at(1.8), finished_at=at(2))
+    effects = [replace(an_effect("clean", begun=1.85, ended=1.9), run_id="child")]
+    cut = a_cancelled_child(tasks=(*a_cancelled_child().tasks, row))
+
+    def judged(scope, name):
+        hold = Hold(scope=scope, name=name, begun_at=at(1.3).timestamp(), ended_at=at(2).timestamp())
+        deeds = Deeds(cancel_asked=frozenset({RUN_ID}), holds=(hold,))
+        return judge(parent, cut, task=replace(CALL, child=CHILD | {"clean": clean}), deeds=deeds, effects=effects)
+
+    assert judged("run", RUN_ID) == []
+    assert judged("run", "child") == judged("queue", "maestro") == [("begun_while_held", "clean")]
 
 
 def test_a_failed_run_below_is_one_of_the_tries():
