@@ -107,6 +107,30 @@ def test_person_cancels_a_run(stack, page):
     assert stack.request("GET", f"/workflow-runs/{run}").json()["status"] == "cancelled"
 
 
+def test_person_pauses_a_run_resumes_it_and_approves_what_it_asks(stack, page):
+    form = {"carrier": {"type": "string"}}
+    run, _ = start(stack, {"ask": {"uses": "approval", "with": {"message": "Ship it?", "form": form}}})
+    page.goto(f"/admin/workflows/workflowrun/{run}/change/")
+    page.fill("[name=reason]", "moving house")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("moving house")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".maestro-graph g.waiting")).to_be_visible()
+
+    page.locator(".maestro-graph g.waiting").click()
+    page.get_by_role("link", name="Decide").click()
+    expect(page.get_by_text("Ship it?")).to_be_visible()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("is required; it has no default")).to_be_visible()
+    page.fill("[name=input-carrier]", "dhl")
+    page.get_by_role("button", name="Approve").click()
+
+    expect(page.get_by_text("ask is approved.")).to_be_visible()
+    stack.run("show", run, "--follow")
+    [task] = stack.request("GET", f"/workflow-runs/{run}/task-executions").json()["results"]
+    assert (task["output"]["by"], task["output"]["form"]) == ("admin@localhost.localdomain", {"carrier": "dhl"})
+
+
 def test_person_makes_an_api_key_and_sees_its_secret_once(stack, page):
     name = uuid.uuid4().hex
 

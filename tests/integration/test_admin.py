@@ -20,7 +20,7 @@ from maestro.core.ids import new_id
 from tests.benchmarks.admin import make_client, make_many_runs, pages
 from tests.builders import make_actor, start_run
 from tests.integration.calls import execute
-from workflows.models import EngineCounter, TaskAttempt, TaskExecution, WorkflowRun
+from workflows.models import ApprovalDecision, EngineCounter, Pause, TaskAttempt, TaskExecution, WorkflowRun
 from workflows.pauses import services as pauses
 from workflows.pauses.services import PauseTarget
 
@@ -587,3 +587,154 @@ def test_page_of_a_task_that_waits_says_for_what_and_that_of_a_paused_run_by_who
         assert f"is paused by {who} since " in page
         assert "&lt;b&gt;moving&lt;/b&gt;" in page
     assert "waiting, signal" in of_run
+
+
+def asking(**options):
+    return {"uses": "approval", "with": {"message": "Ship it?", **options}}
+
+
+def waiting_task(actor, **options):
+    run = start_run(actor, {"a": asking(**options), "b": "a"})
+    execute(run)
+    return TaskExecution.objects.get(run=run, task_key="a")
+
+
+@pytest.mark.parametrize(("name", "of"), [("workflowrun", "id"), ("workflow", "workflow_id")])
+def test_member_pauses_and_resumes_by_the_buttons(sent, name, of):
+    member, client = staff(Role.OPERATOR)
+    run = start_run(make_owner_of(member), {"a": ""})
+    page = address(f"workflows_{name}_change", getattr(run, of))
+
+    paused = client.post(address(f"workflows_{name}_pause", getattr(run, of)), {"reason": "moving"}, follow=True)
+
+    pause = Pause.objects.get(organization_id=member.organization_id)
+    assert (pause.paused_by_id, pause.reason) == (member.user_id, "moving")
+    assert messages_of(paused) == ["It is paused: nothing of it begins until somebody resumes it."]
+    shown = client.get(page).content.decode()
+    assert f"is paused by {pause.paused_by.email} since " in shown
+    assert ("Resume" in shown, 'name="reason"' in shown) == (True, False)
+
+    resumed = client.post(address(f"workflows_{name}_resume", getattr(run, of)), follow=True)
+
+    pause.refresh_from_db()
+    assert pause.resumed_by_id == member.user_id
+    assert messages_of(resumed) == ["It goes on, but for what another pause covers."]
+    assert 'name="reason"' in client.get(page).content.decode()
+
+
+def test_run_whose_workflow_is_paused_has_no_button_to_resume_it(actor, superuser, sent):
+    run = start_run(actor, {"a": ""})
+    pauses.pause(actor=actor, target=PauseTarget(workflow=run.workflow.name), reason="")
+
+    page = superuser.get(address("workflows_workflowrun_change", run.id)).content.decode()
+
+    assert f"Workflow {run.workflow.name} is paused by " in page
+    assert "Resume" not in page
+
+
+@pytest.mark.parametrize(("name", "of"), [("workflowrun", "id"), ("workflow", "workflow_id")])
+def test_viewer_cannot_pause(sent, name, of):
+    member, client = staff(Role.VIEWER)
+    run = start_run(make_owner_of(member), {"a": ""})
+
+    page = client.get(address(f"workflows_{name}_change", getattr(run, of))).content.decode()
+    answer = client.post(address(f"workflows_{name}_pause", getattr(run, of)), {"reason": ""}, follow=True)
+
+    assert 'name="reason"' not in page
+    assert "runs.pause" in messages_of(answer)[0]
+    assert not Pause.objects.filter(organization_id=member.organization_id).exists()
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+@pytest.mark.parametrize(("name", "of"), [("workflowrun", "id"), ("workflow", "workflow_id")])
+def test_what_a_stranger_owns_can_be_neither_paused_nor_resumed(actor, sent, name, of, verb):
+    run = start_run(actor, {"a": ""})
+    _, client = staff(Role.OWNER)
+
+    assert client.post(address(f"workflows_{name}_{verb}", getattr(run, of))).status_code == 404
+    assert client.get(address(f"workflows_{name}_{verb}", getattr(run, of))).status_code == 405
+    assert not Pause.objects.filter(organization_id=actor.organization_id).exists()
+
+
+def test_reason_that_cannot_be_stored_is_refused_with_why(actor, superuser, sent):
+    run = start_run(actor, {"a": ""})
+
+    answer = superuser.post(address("workflows_workflowrun_pause", run.id), {"reason": "x" * 1001}, follow=True)
+
+    assert "at most 1000 characters" in messages_of(answer)[0]
+    assert not Pause.objects.filter(run=run).exists()
+
+
+def test_member_approves_by_the_form_with_typed_answers(sent):
+    member, client = staff(Role.OPERATOR)
+    form = {"carrier": {"type": "string"}, "days": {"type": "integer", "default": 3}}
+    task = waiting_task(make_owner_of(member), form=form)
+    decide = address("workflows_taskexecution_decide", task.id)
+    page = client.get(address("workflows_taskexecution_change", task.id)).content.decode()
+    assert ("Ship it?" in page, decide in page) == (True, True)
+
+    refused = client.post(decide, {"outcome": "approved", "input-days": "soon"})
+    missing = client.post(decide, {"outcome": "approved", "input-days": "7"})
+    answer = client.post(
+        decide, {"outcome": "approved", "input-carrier": "dhl", "input-days": "7", "comment": "ok"}, follow=True
+    )
+
+    assert refused.context["form"].errors == {"input-days": ["This is no integer."]}
+    assert missing.context["form"].errors == {"input-carrier": ["is required; it has no default"]}
+    assert messages_of(answer) == ["a is approved."]
+    decision = ApprovalDecision.objects.get(task_execution=task)
+    assert (decision.user_id, decision.comment, decision.form) == (member.user_id, "ok", {"carrier": "dhl", "days": 7})
+    assert decide not in client.get(address("workflows_taskexecution_change", task.id)).content.decode()
+
+
+@pytest.mark.parametrize("sent_with", [{}, {"outcome": "maybe"}])
+def test_form_without_a_decision_decides_nothing(actor, superuser, sent, sent_with):
+    task = waiting_task(actor)
+
+    answer = superuser.post(address("workflows_taskexecution_decide", task.id), {"comment": "ok"} | sent_with)
+
+    assert answer.status_code == 200
+    task.refresh_from_db()
+    assert task.status == "waiting"
+
+
+def test_member_rejects_without_answers(sent):
+    member, client = staff(Role.OPERATOR)
+    task = waiting_task(make_owner_of(member), form={"carrier": {"type": "string"}})
+
+    answer = client.post(
+        address("workflows_taskexecution_decide", task.id), {"outcome": "rejected", "comment": "no"}, follow=True
+    )
+
+    assert messages_of(answer) == ["a is rejected."]
+    task.refresh_from_db()
+    assert (task.status, task.error_code) == ("failed", "rejected")
+
+
+def test_who_is_no_approver_sees_no_button_and_is_refused(sent):
+    member, client = staff(Role.OPERATOR)
+    task = waiting_task(make_owner_of(member), approvers={"roles": ["owner"]})
+    decide = address("workflows_taskexecution_decide", task.id)
+
+    page = client.get(address("workflows_taskexecution_change", task.id)).content.decode()
+    answer = client.post(decide, {"outcome": "approved"})
+
+    assert ("Ship it?" in page, decide in page) == (True, False)
+    assert answer.context["form"].non_field_errors() == ["You may not decide this; a member with the role owner may."]
+    assert not ApprovalDecision.objects.filter(task_execution=task).exists()
+
+
+def test_approval_of_a_stranger_is_not_there(actor, sent):
+    task = waiting_task(actor)
+    _, client = staff(Role.OWNER)
+
+    assert client.post(address("workflows_taskexecution_decide", task.id), {"outcome": "approved"}).status_code == 404
+    assert not ApprovalDecision.objects.filter(task_execution=task).exists()
+
+
+def test_task_that_waits_for_no_decision_says_so(actor, superuser, sent):
+    run = start_run(actor, {"a": ""})
+
+    answer = superuser.get(address("workflows_taskexecution_decide", run.task_executions.get().id), follow=True)
+
+    assert messages_of(answer) == ["a does not wait for a decision."]

@@ -54,7 +54,8 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._schemas = schemas
         self._given: dict[str, JsonValue] = {}
-        for name, schema in schemas.items():
+        # What has to be given comes first: the database does not keep the order of the definition.
+        for name, schema in sorted(schemas.items(), key=lambda each: "default" in each[1]):
             self.fields[_PREFIX + name] = _field(name, schema)
 
     def clean(self) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def _help(schema: Schema) -> str:
         parts.append("Required.")
     elif holds_secret(schema):
         parts.append("Has a default.")
+    elif schema["default"] == "":
+        parts.append("May be empty.")
     else:
         parts.append(f"Empty: {_written(schema['default'])}.")
     return " ".join(filter(None, parts))

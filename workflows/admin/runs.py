@@ -1,4 +1,4 @@
-"""Runs in the admin: read-only but for cancelling, because only the engine changes them."""
+"""Runs in the admin: read-only but for pausing and cancelling, because only the engine changes them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from accounts.admin.base import OrganizationAdmin, ReadOnly, may
 from accounts.permissions.roles import Permission
 from maestro.core import shown
 from workflows.admin import actions, graph
+from workflows.admin.decision_form import PauseForm
 from workflows.admin.drawing import TaskLook, draw_tasks
 from workflows.admin.filters import CreatedFilter, RunStatusFilter
 from workflows.explanation import selectors as explanation
-from workflows.explanation.causes import Cause
 from workflows.models import TaskExecution, Workflow, WorkflowRun
+from workflows.pauses import selectors as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import selectors
 from workflows.runs.statuses import RunStatus, TaskStatus
 
@@ -94,15 +95,27 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         return queryset.filter(wanted), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address of cancelling."""
-        view = self.admin_site.admin_view(require_POST(self.cancel))
-        return [path("<uuid:run_id>/cancel/", view, name="workflows_workflowrun_cancel"), *super().get_urls()]
+        """Add the addresses of pausing, resuming and cancelling."""
+        views = {"cancel": self.cancel, "pause": self.pause, "resume": self.resume}
+        return [*actions.addresses(self, views), *super().get_urls()]
 
-    def cancel(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+    def cancel(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
         """Cancel a run."""
-        run = get_object_or_404(self.get_queryset(request), id=run_id)
+        run = get_object_or_404(self.get_queryset(request), id=row_id)
         actions.cancel(request, run)
-        return HttpResponseRedirect(reverse("admin:workflows_workflowrun_change", args=[run.id]))
+        return _to(run)
+
+    def pause(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
+        """Pause a run."""
+        run = get_object_or_404(self.get_queryset(request), id=row_id)
+        actions.pause(request, run.organization_id, PauseTarget(run_id=run.id))
+        return _to(run)
+
+    def resume(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
+        """Resume a run."""
+        run = get_object_or_404(self.get_queryset(request), id=row_id)
+        actions.resume(request, run.organization_id, PauseTarget(run_id=run.id))
+        return _to(run)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Show the run with its tasks."""
@@ -114,10 +127,10 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
                 "subtitle": None,
                 "run_id": str(run.id),
                 "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
-                "causes": _causes_of(request, run) if is_open else [],
-                "may_cancel": is_open and run.hold != 2 and may(request, Permission.CANCEL_RUNS, run.organization_id),
                 "may_start": may(request, Permission.START_RUNS, run.organization_id),
             }
+            if is_open:
+                context |= _doings_of(request, run)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="run", header=True)
@@ -170,8 +183,21 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         )
 
 
-def _causes_of(request: HttpRequest, run: WorkflowRun) -> list[Cause]:
-    return explanation.list_causes(actor=actions.actor_in(request, run.organization_id), run=run)
+def _to(run: WorkflowRun) -> HttpResponse:
+    return HttpResponseRedirect(reverse("admin:workflows_workflowrun_change", args=[run.id]))
+
+
+def _doings_of(request: HttpRequest, run: WorkflowRun) -> dict[str, Any]:
+    """Return what keeps a run that is not over, and what the person may do to it."""
+    actor = actions.actor_in(request, run.organization_id)
+    is_ending = run.hold == 2
+    return {
+        "causes": explanation.list_causes(actor=actor, run=run),
+        "may_cancel": not is_ending and may(request, Permission.CANCEL_RUNS, run.organization_id),
+        "may_pause": not is_ending and may(request, Permission.PAUSE_RUNS, run.organization_id),
+        "is_paused_itself": pauses.find_pause_of_run(actor=actor, run_id=run.id) is not None,
+        "pause_form": PauseForm(),
+    }
 
 
 def _tasks_of(run: WorkflowRun) -> dict[str, Any]:

@@ -1,27 +1,35 @@
-"""Task executions and attempts in the admin: read-only, because only the engine changes them."""
+"""Task executions and attempts in the admin: read-only but for decisions, because only the engine changes them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from unfold.decorators import display
 
+from accounts import selectors as accounts
 from accounts.admin.base import OrganizationAdmin, PlatformAdmin, ReadOnly, organizations_of
 from accounts.permissions.roles import Permission
 from executors.models import TaskLogLine
 from maestro.core import shown
 from workflows.admin import actions
+from workflows.admin.decision_form import DecisionForm
 from workflows.admin.filters import TaskStatusFilter
+from workflows.definition.awaited import form_of
+from workflows.definition.sections import find_task
 from workflows.explanation import selectors as explanation
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
+from workflows.parking import selectors as parking
+from workflows.parking.approval import Outcome
 from workflows.runs import selectors
-from workflows.runs.statuses import TaskStatus
+from workflows.runs.statuses import Reason, TaskStatus
 
 # Without a run, a list shows the tasks of so many of the latest runs; the rows of all runs have no order to be read in.
 LATEST_RUNS = 100
@@ -79,6 +87,32 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
         runs = runs if allowed is None else runs.filter(organization_id__in=allowed)
         return rows.filter(run_id__in=list(runs.values_list("id", flat=True)[:LATEST_RUNS]))
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of deciding."""
+        view = self.admin_site.admin_view(self.decide)
+        return [path("<int:task_id>/decide/", view, name="workflows_taskexecution_decide"), *super().get_urls()]
+
+    def decide(self, request: HttpRequest, task_id: int) -> HttpResponse:
+        """Ask for the answers of an approval and a comment, then approve or reject."""
+        task = get_object_or_404(self.get_queryset(request), id=task_id)
+        page = HttpResponseRedirect(reverse("admin:workflows_taskexecution_change", args=[task.id]))
+        if not _is_approval(task):
+            messages.error(request, f"{task.task_key} does not wait for a decision.")
+            return page
+        options = find_task(task.run.workflow_version.definition, task.task_key).get("with") or {}
+        form = DecisionForm(request.POST or None, schemas=form_of(options))
+        outcome = request.POST.get("outcome")
+        if outcome in set(Outcome) and form.is_valid() and actions.decide(request, task, Outcome(outcome), form):
+            return page
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "form": form,
+            "title": f"Decide {task.task_key}",
+            "task": task,
+            "question": (task.waits_for or {}).get("message", ""),
+        }
+        return TemplateResponse(request, "workflows/admin/decision_form.html", context)
+
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort a run's tasks as they depend on each other, those in flight by age, all else newest first."""
         if _OF_RUN in request.GET:
@@ -106,6 +140,11 @@ class TaskExecutionAdmin(ReadOnly, OrganizationAdmin):
             if task.status == TaskStatus.WAITING:
                 actor = actions.actor_in(request, task.run.organization_id)
                 context["causes"] = explanation.list_causes(actor=actor, run=task.run, task=task)
+                if _is_approval(task):
+                    context["question"] = (task.waits_for or {}).get("message", "")
+                    context["may_decide"] = parking.may_decide(
+                        actor=actor, member=accounts.get_member(actor=actor), details=task.waits_for or {}
+                    )
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="task", header=True)
@@ -198,6 +237,10 @@ class TaskAttemptAdmin(ReadOnly, PlatformAdmin):
 
 
 _LIST = "workflows_taskexecution_changelist"
+
+
+def _is_approval(task: TaskExecution) -> bool:
+    return task.status == TaskStatus.WAITING and task.reason == Reason.APPROVAL
 
 
 def _name(task: TaskExecution) -> str:

@@ -1,4 +1,4 @@
-"""Workflows in the admin: their versions and runs, and the buttons that run and archive them."""
+"""Workflows in the admin: their versions and runs, and the buttons that run, pause and archive them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from accounts.admin.base import OrganizationAdmin, ReadOnly, may
@@ -20,10 +19,14 @@ from maestro.core import shown
 from maestro.core.errors import MaestroError
 from maestro.core.ids import parse_id
 from workflows.admin import actions
+from workflows.admin.decision_form import PauseForm
 from workflows.admin.filters import UseFilter
 from workflows.admin.run_form import RunForm, typed_inputs
 from workflows.errors import InputsRefused
-from workflows.models import Workflow, WorkflowRun
+from workflows.explanation.causes import say_pause
+from workflows.models import Pause, Workflow, WorkflowRun
+from workflows.pauses import selectors as pauses
+from workflows.pauses.services import PauseTarget
 from workflows.runs import services
 
 # What a workflow's page lists; the rest is one click away.
@@ -60,18 +63,14 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of running and archiving."""
-        run = self.admin_site.admin_view(self.run)
-        archive = self.admin_site.admin_view(require_POST(self.archive))
-        return [
-            path("<uuid:workflow_id>/run/", run, name="workflows_workflow_run"),
-            path("<uuid:workflow_id>/archive/", archive, name="workflows_workflow_archive"),
-            *super().get_urls(),
-        ]
+        """Add the addresses of running, archiving, pausing and resuming."""
+        run = path("<uuid:row_id>/run/", self.admin_site.admin_view(self.run), name="workflows_workflow_run")
+        views = {"archive": self.archive, "pause": self.pause, "resume": self.resume}
+        return [run, *actions.addresses(self, views), *super().get_urls()]
 
-    def run(self, request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+    def run(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
         """Ask for the inputs, then start a run."""
-        workflow = get_object_or_404(self.get_queryset(request), id=workflow_id)
+        workflow = get_object_or_404(self.get_queryset(request), id=row_id)
         version = workflow.active_version
         if version is None or workflow.archived_at is not None:
             messages.error(request, f"{workflow.name} is archived or has no version: it starts no runs.")
@@ -92,10 +91,22 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
         }
         return TemplateResponse(request, "workflows/admin/run_form.html", context)
 
-    def archive(self, request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+    def archive(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
         """Archive a workflow."""
-        workflow = get_object_or_404(self.get_queryset(request), id=workflow_id)
+        workflow = get_object_or_404(self.get_queryset(request), id=row_id)
         actions.archive(request, workflow)
+        return self._to(workflow)
+
+    def pause(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
+        """Pause a workflow."""
+        workflow = get_object_or_404(self.get_queryset(request), id=row_id)
+        actions.pause(request, workflow.organization_id, PauseTarget(workflow=str(workflow.id)))
+        return self._to(workflow)
+
+    def resume(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
+        """Resume a workflow."""
+        workflow = get_object_or_404(self.get_queryset(request), id=row_id)
+        actions.resume(request, workflow.organization_id, PauseTarget(workflow=str(workflow.id)))
         return self._to(workflow)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -104,6 +115,7 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
         if isinstance(workflow, Workflow):
             runs = WorkflowRun.objects.filter(workflow=workflow, pruned_at=None).order_by("-created_at")
             is_in_use = workflow.archived_at is None and workflow.active_version_id is not None
+            pause = _find_pause(request, workflow)
             context |= {
                 "title": workflow.name,
                 "subtitle": None,
@@ -112,6 +124,9 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
                     "inputs", "outputs", "workflow_version__plan", "workflow_version__definition"
                 )[:LATEST],
                 "may_run": is_in_use and may(request, Permission.START_RUNS, workflow.organization_id),
+                "may_pause": may(request, Permission.PAUSE_RUNS, workflow.organization_id),
+                "pause": say_pause(pause) if pause else None,
+                "pause_form": PauseForm(),
                 "may_archive": is_in_use and may(request, Permission.WRITE_WORKFLOWS, workflow.organization_id),
             }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -165,3 +180,12 @@ class WorkflowAdmin(ReadOnly, OrganizationAdmin):
     def latest_at(self, workflow: Any) -> Any:
         """Return when the latest run was created."""
         return workflow.latest_run_at
+
+
+def _find_pause(request: HttpRequest, workflow: Workflow) -> Pause | None:
+    """Return the pause of a workflow, if the person may know of it."""
+    if not may(request, Permission.READ_RUNS, workflow.organization_id):
+        return None
+    return pauses.find_pause_of_workflow(
+        actor=actions.actor_in(request, workflow.organization_id), workflow_id=workflow.id
+    )

@@ -190,6 +190,20 @@ class CauseFinder:
         return self._workers
 
 
+def say_pause(pause: Pause) -> str:
+    """Return a sentence that says what is paused, by whom, since when and why."""
+    names = {
+        PauseScope.RUN: f"Run {pause.run_id}",
+        PauseScope.WORKFLOW: f"Workflow {pause.workflow.name if pause.workflow else ''}",
+        PauseScope.QUEUE: f"Queue {pause.queue}",
+        PauseScope.ORGANIZATION: "Everything",
+    }
+    who = f" by {pause.paused_by.email}" if pause.paused_by else ""
+    reason = f": {pause.reason}" if pause.reason else ""
+    message = f"{names[PauseScope(pause.scope)]} is paused{who} since {say_time(pause.paused_at)}{reason}"
+    return f"{message.rstrip('.')}."
+
+
 def _ready(step: int) -> str:
     """Say that a task is ready, and whether others are taken before it or after it."""
     known = {priority.step: f", and its priority is {priority}" for priority in (Priority.HIGH, Priority.LOW)}
@@ -229,18 +243,7 @@ def _undecided(task: TaskExecution, details: Mapping[str, Any]) -> Cause:
 
 
 def _paused(pause: Pause) -> Cause:
-    names = {
-        PauseScope.RUN: f"Run {pause.run_id}",
-        PauseScope.WORKFLOW: f"Workflow {pause.workflow.name if pause.workflow else ''}",
-        PauseScope.QUEUE: f"Queue {pause.queue}",
-        PauseScope.ORGANIZATION: "Everything",
-    }
-    who = f" by {pause.paused_by.email}" if pause.paused_by else ""
-    reason = f": {pause.reason}" if pause.reason else ""
-    message = f"{names[PauseScope(pause.scope)]} is paused{who} since {say_time(pause.paused_at)}{reason}"
-    return Cause(
-        code="paused", message=f"{message.rstrip('.')}.", holder=pause.paused_by.email if pause.paused_by else ""
-    )
+    return Cause(code="paused", message=say_pause(pause), holder=pause.paused_by.email if pause.paused_by else "")
 
 
 def _ended(status: str) -> str:

@@ -13,6 +13,16 @@ from workflows.runs import selectors as runs
 from workflows.runs.statuses import PauseScope, Reason, TaskStatus
 
 
+def find_pause_of_run(*, actor: Actor, run_id: UUID) -> Pause | None:
+    """Return the pause of a run itself; None also where only something it is part of is paused."""
+    return list_pauses(actor=actor).filter(run=run_id).first()
+
+
+def find_pause_of_workflow(*, actor: Actor, workflow_id: UUID) -> Pause | None:
+    """Return the pause of a workflow itself."""
+    return list_pauses(actor=actor).filter(workflow=workflow_id).first()
+
+
 def list_pauses(*, actor: Actor, run_id: UUID | None = None) -> QuerySet[Pause]:
     """Return the pauses that hold something now; with a run, those that cover all of it or the queue of a task of it.
 

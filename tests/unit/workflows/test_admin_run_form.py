@@ -96,3 +96,12 @@ def test_inputs_of_an_earlier_run_are_typed_again_but_for_secret_ones():
     again = RunForm(typed, schemas=schemas)
     assert again.is_valid()
     assert again.inputs() == {"n": 1, "who": "1", "list": ["a"]}
+
+
+def test_what_has_to_be_given_is_asked_first():
+    schemas = {"b": {"type": "string", "default": ""}, "a": {"type": "string"}, "c": {"type": "string"}}
+
+    form = RunForm(schemas=schemas)
+
+    assert list(form.fields) == ["input-a", "input-c", "input-b"]
+    assert form.fields["input-b"].help_text == "May be empty."
