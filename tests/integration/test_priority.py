@@ -16,8 +16,9 @@ from tests.integration.schedules import do, row
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.definition.priority import Priority
-from workflows.dispatch import finalise, lost_messages, recovery, retry, run_requests, start
+from workflows.dispatch import finalise, lost_messages, recovery, retry, start
 from workflows.dispatch.broker import QueueView
+from workflows.dispatch.run_requests import RunRequests
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -242,7 +243,7 @@ def test_run_that_another_application_asks_for_has_its_workflows_priority(actor,
     ask = "SELECT maestro_start_run(%s, %s, %s::jsonb)"
     run_id = connection.execute(ask, (organization, workflow.name, inputs)).fetchone()[0]
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     wait_until(WorkflowRun.objects.filter(id=run_id).exists)
     assert WorkflowRun.objects.get(id=run_id).priority == "low"

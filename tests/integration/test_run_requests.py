@@ -24,6 +24,7 @@ from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.dispatch import publish, run_requests, start, time_limits
 from workflows.dispatch.retention import Pruning
+from workflows.dispatch.run_requests import RunRequests
 from workflows.models import RunRequest, WorkflowRun
 from workflows.pauses import services as pauses
 from workflows.pauses.services import PauseTarget
@@ -70,17 +71,17 @@ def runs_of(actor):
 def test_run_has_the_id_that_was_returned_and_begins_after_the_commit(actor, slug, connection, other, sent):
     with other.transaction():
         run_id = ask(other, slug, {"order": 7})
-        run_requests.take_requests(connection)
+        RunRequests().take(connection)
         assert not runs_of(actor).exists()
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     run = runs_of(actor).get()
     assert (run.id, run.status, run.inputs) == (run_id, "running", {"order": 7, "password": ""})
     assert (run.trigger_type, run.user_id, run_id.version) == ("sql", None, 7)
     assert (statuses(run_id), sent) == ({"a": "queued", "b": "pending"}, ["a"])
     # Again, by whichever beat: it is done.
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
     assert (runs_of(actor).count(), sent) == (1, ["a"])
 
 
@@ -88,7 +89,7 @@ def test_transaction_that_is_rolled_back_starts_nothing(actor, slug, connection,
     with other.transaction(force_rollback=True):
         ask(other, slug)
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert (asked_for(actor).count(), runs_of(actor).count(), sent) == (0, 0, [])
 
@@ -99,7 +100,7 @@ def test_savepoint_that_is_rolled_back_starts_nothing_of_it(actor, slug, connect
         with other.transaction(force_rollback=True):
             ask(other, slug, {"order": 2})
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert [run.id for run in runs_of(actor)] == [kept]
 
@@ -162,7 +163,7 @@ def test_archived_workflow_is_none(actor, slug, other):
 def test_inputs_that_do_not_fit_are_told_by_a_run_that_failed(actor, slug, connection, other, sent):
     run_id = ask(other, slug, {"order": "x", "password": 7, "pasword": "hunter22"})
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     run = selectors.get_run(actor=actor, run_id=run_id)
     assert (run.status, run.reason, run.outcome, run.started_at) == ("failed", "inputs_refused", "failed", None)
@@ -180,7 +181,7 @@ def test_inputs_that_cannot_be_read_keep_nothing_from_its_run(actor, slug, conne
     other.execute("SELECT maestro_start_run(%s, 'test', %s::jsonb)", (slug, inputs))
     ask(other, slug)
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert sorted(run.status for run in runs_of(actor)) == ["failed", "running"]
 
@@ -189,7 +190,7 @@ def test_version_is_the_one_that_was_active_when_it_was_asked_for(actor, slug, c
     run_id = ask(other, slug)
     catalog.apply_definition(actor=actor, document=Document.of(definition({"c": ""})))
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert statuses(run_id) == {"a": "queued", "b": "pending"}
 
@@ -197,17 +198,17 @@ def test_version_is_the_one_that_was_active_when_it_was_asked_for(actor, slug, c
 def test_requests_become_runs_the_oldest_first(actor, slug, connection, other, sent):
     wanted = [ask(other, slug, {"order": number}) for number in range(5)]
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert [run.id for run in runs_of(actor).order_by("created_at")] == wanted
 
 
 def test_same_key_twice_is_one_run(actor, slug, connection, other, sent):
     first = ask(other, slug, {"order": 1}, idempotency_key="order-1")
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     second = ask(other, slug, {"order": 1}, idempotency_key="order-1")
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert second == first
     assert (runs_of(actor).count(), sent) == (1, ["a"])
@@ -253,10 +254,10 @@ def test_two_beats_at_once_make_one_run(actor, slug, connection, other, sent):
     with connect() as first, first.transaction():
         first.execute(run_requests._TAKE, {"id": run_id})
         # The second beat does not wait for the first, and finds nothing to do.
-        run_requests.take_requests(connection)
+        RunRequests().take(connection)
         assert (runs_of(actor).count(), sent) == (0, [])
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert (runs_of(actor).count(), sent) == (1, ["a"])
 
@@ -270,13 +271,100 @@ def test_beat_that_dies_at_any_step_loses_and_doubles_nothing(actor, slug, conne
     with monkeypatch.context() as dying:
         dying.setattr(start if step == "insert_run" else publish, step, die)
         with pytest.raises(KeyboardInterrupt):
-            run_requests.take_requests(connection)
+            RunRequests().take(connection)
     assert runs_of(actor).count() == (0 if step == "insert_run" else 1)
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert [run.id for run in runs_of(actor)] == [run_id]
     assert statuses(run_id) == {"a": "queued", "b": "pending"}
+
+
+@pytest.fixture
+def defect(monkeypatch):
+    """A defect that keeps some requests from becoming runs: ids to be added, and those that were tried, in order."""
+    broken, tried = set(), []
+
+    def insert_run(connection, new, version):
+        tried.append(new.run.run_id)
+        if new.run.run_id in broken:
+            raise ValueError(f"cannot read {new.inputs}")
+        return insert(connection, new, version)
+
+    insert = start.insert_run
+    monkeypatch.setattr(start, "insert_run", insert_run)
+    return broken, tried
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_request_that_cannot_become_a_run_does_not_hold_up_younger_ones(
+    actor, slug, connection, other, sent, defect, monkeypatch
+):
+    monkeypatch.setattr(run_requests, "MAX_PER_LOOK", 1)
+    requests = RunRequests(Clock())
+    broken, sound = ask(other, slug), ask(other, slug)
+    defect[0].add(broken)
+
+    for _ in range(2):
+        requests.take(connection)
+
+    assert [run.id for run in runs_of(actor)] == [sound]
+    assert asked_for(actor).get(id=broken).done_at is None
+
+
+def test_request_that_cannot_become_a_run_is_tried_less_and_less_often(actor, slug, connection, other, sent, defect):
+    broken, tried = defect
+    clock = Clock()
+    requests = RunRequests(clock)
+    broken.add(ask(other, slug))
+
+    tried_at = []
+    for half_seconds in range(60):
+        clock.now = half_seconds / 2
+        tried.clear()
+        requests.take(connection)
+        tried_at += [clock.now for _ in tried]
+
+    assert tried_at == [0, 2, 6, 14]
+
+
+def test_request_becomes_a_run_once_the_defect_is_gone(actor, slug, connection, other, sent, defect):
+    clock = Clock()
+    requests = RunRequests(clock)
+    request_id = ask(other, slug)
+    defect[0].add(request_id)
+    requests.take(connection)
+    defect[0].clear()
+    clock.now = 2
+
+    requests.take(connection)
+
+    assert statuses(request_id) == {"a": "queued", "b": "pending"}
+
+
+def test_request_that_never_becomes_a_run_is_told_by_one_that_failed(actor, slug, connection, other, sent, defect):
+    clock = Clock()
+    requests = RunRequests(clock)
+    request_id = ask(other, slug, {"password": "open-sesame"})
+    defect[0].add(request_id)
+
+    for _ in range(run_requests.MOST_TRIES):
+        assert not runs_of(actor).exists()
+        requests.take(connection)
+        clock.now += run_requests.LONGEST_REST_SECONDS
+
+    run = selectors.get_run(actor=actor, run_id=request_id)
+    assert (run.status, run.reason, run.inputs) == ("failed", "start_failed", {})
+    assert run.error_message == ("The run could not be started, 8 tries ended with ValueError. Beat's log says more.")
+    assert asked_for(actor).get().done_at is not None
 
 
 def test_beat_that_is_killed_in_between_loses_nothing(actor, slug, other, worker, tmp_path):
@@ -307,7 +395,7 @@ def test_run_of_a_paused_workflow_waits_for_the_end_of_the_pause(actor, slug, co
     pauses.pause(actor=actor, target=paused, reason="")
     run_id = ask(other, slug)
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
     assert (WorkflowRun.objects.get(id=run_id).hold, sent) == (1, [])
     pauses.resume(actor=actor, target=paused)
 
@@ -319,7 +407,7 @@ def test_run_that_is_to_begin_later_does(actor, slug, connection, other, sent):
     run_id = ask(other, slug, start_at=tomorrow, deadline=tomorrow + timedelta(hours=1))
     past = ask(other, slug, start_at="0044-03-15 BC")
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     run = WorkflowRun.objects.get(id=run_id)
     assert (run.status, run.reason, run.start_at) == ("pending", "delayed", tomorrow)
@@ -331,7 +419,7 @@ def test_run_whose_deadline_came_before_the_commit_does_no_work(actor, slug, con
     run_id = ask(other, slug, deadline=datetime.now(UTC) + timedelta(hours=1))
     asked_for(actor).filter(id=run_id).update(deadline_at=LONG_AGO, created_at=LONG_AGO)
 
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
     time_limits.end_overdue(connection)
 
     run = WorkflowRun.objects.get(id=run_id)
@@ -341,7 +429,7 @@ def test_run_whose_deadline_came_before_the_commit_does_no_work(actor, slug, con
 def test_requests_that_became_runs_are_pruned_after_a_day(actor, slug, connection, other, sent):
     old = ask(other, slug, idempotency_key="order-1")
     young = ask(other, slug)
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
     waiting = ask(other, slug)
     asked_for(actor).filter(id=old).update(done_at=LONG_AGO)
     asked_for(actor).filter(id=waiting).update(created_at=LONG_AGO)
@@ -376,7 +464,7 @@ def test_role_may_call_it_only_after_it_was_granted(actor, slug, shop, connectio
     shop.execute("SET search_path = nowhere")
     run_id = shop.execute("SELECT public.maestro_start_run(%s, 'test', '{}', 'key')", (slug,)).fetchone()[0]
     again = shop.execute("SELECT public.maestro_start_run(%s, 'test', '{}', 'key')", (slug,)).fetchone()[0]
-    run_requests.take_requests(connection)
+    RunRequests().take(connection)
 
     assert again == run_id
     assert WorkflowRun.objects.get(id=run_id).status == "running"

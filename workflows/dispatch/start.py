@@ -22,6 +22,7 @@ from workflows.dispatch import each, holds, publish
 from workflows.dispatch.publish import Ready, RunRef
 from workflows.runs.rows import INSERT_TASKS
 from workflows.runs.start_times import StartTimes
+from workflows.runs.statuses import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ INSERT INTO workflow_runs (
 )
 VALUES (
     %(run_id)s, %(organization_id)s, %(environment_id)s, %(workflow_id)s, %(version_id)s, %(user_id)s,
-    %(trigger_type)s, %(priority)s, 'failed', 'inputs_refused', 0, %(inputs)s, %(message)s, clock_timestamp(),
+    %(trigger_type)s, %(priority)s, 'failed', %(reason)s, 0, %(inputs)s, %(message)s, clock_timestamp(),
     clock_timestamp(), 'failed'
 )
 """
@@ -169,9 +170,9 @@ def send_first(connection: sql.Connection, run: RunRef, version: CompiledVersion
         publish.publish_start(run, version, ready)
 
 
-def insert_refused(connection: sql.Connection, new: NewRun, message: str) -> None:
+def insert_refused(connection: sql.Connection, new: NewRun, reason: Reason, message: str) -> None:
     """Insert a run that has failed before it began: whoever asked for it was not there to be refused."""
-    connection.execute(_INSERT_REFUSED, _columns(new) | {"message": message})
+    connection.execute(_INSERT_REFUSED, _columns(new) | {"reason": reason, "message": message})
 
 
 def begin_overdue(connection: sql.Connection, run_id: UUID) -> bool:

@@ -57,7 +57,7 @@ class TickScheduler(Scheduler):
             Duty(work=watch.give_up_silent_workers, every_seconds=2),
             Duty(work=leases.take_back_lost, every_seconds=2),
             Duty(work=retry.wake_due, every_seconds=0.5),
-            Duty(work=run_requests.take_requests, every_seconds=0.5),
+            Duty(work=run_requests.RunRequests().take, every_seconds=0.5),
             Duty(work=start.start_due, every_seconds=0.5),
             Duty(work=waits.end_due, every_seconds=0.5),
             Duty(work=signals.take_forgotten, every_seconds=2),

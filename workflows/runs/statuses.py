@@ -64,6 +64,7 @@ class Reason(StrEnum):
     POLL = "poll"
     DELAYED = "delayed"
     INPUTS_REFUSED = "inputs_refused"
+    START_FAILED = "start_failed"
     PAUSED = "paused"
     STOPPED = "stopped"
     KILLED = "killed"
