@@ -25,13 +25,17 @@ class ExpectedTask:
     condition: bool = True
     seconds: float = 0
     uses: str = "noop"
-    """`noop`, `signal` or `workflow`."""
+    """`noop`, `signal`, `approval` or `workflow`."""
+    section: str = "tasks"
+    """`tasks`, or the hooks it is one of."""
     refused: bool = False
     """Whether its output never fits its contract."""
 
     def as_definition(self):
         """The same task in the definition language."""
         options = ({"fail": True} if self.fails else {}) | ({"duration": self.seconds} if self.seconds else {})
+        if self.uses == "approval":
+            options = {"message": "Go on?"}
         if self.uses == "workflow":
             options = {"workflow": "reference-failing-child" if self.fails else "reference-child"}
         return (
@@ -47,18 +51,25 @@ Ends = Mapping[str, tuple[TaskStatus, str]]
 
 
 def interpret(tasks: Mapping[str, ExpectedTask]) -> tuple[RunStatus, Ends]:
-    """Run the tasks one after the other, each after its needs; return how the run and each task end."""
-    ends: dict[str, tuple[TaskStatus, str]] = {}
-    while len(ends) < len(tasks):
-        for key, task in tasks.items():
-            if key not in ends and all(need in ends for need in task.needs):
-                ends[key] = _end(task, tasks, ends)
-    failed = any(status is TaskStatus.FAILED and not tasks[key].may_fail for key, (status, _) in ends.items())
+    """Run the tasks one after the other, each after its needs, then the hooks of that outcome; return how the run and
+    each task end that it came to.
+    """
+    own = of_section(tasks, "tasks")
+    ends = _ends(own)
+    failed = any(status is TaskStatus.FAILED and not own[key].may_fail for key, (status, _) in ends.items())
+    for section in ("on_failure" if failed else "on_success", "finally"):
+        ends |= _ends(of_section(tasks, section))
     return (RunStatus.FAILED if failed else RunStatus.SUCCEEDED), ends
+
+
+def of_section(tasks: Mapping[str, ExpectedTask], section: str) -> dict[str, ExpectedTask]:
+    """Return the tasks of one section."""
+    return {key: task for key, task in tasks.items() if task.section == section}
 
 
 def ends_without(tasks: Mapping[str, ExpectedTask], slow: str) -> set[str]:
     """Return the tasks that need not wait for one of them: those that end while it still runs."""
+    tasks = of_section(tasks, "tasks")
     ends: dict[str, tuple[TaskStatus, str]] = {}
     while True:
         ready = {
@@ -69,6 +80,15 @@ def ends_without(tasks: Mapping[str, ExpectedTask], slow: str) -> set[str]:
         if not ready:
             return set(ends)
         ends |= {key: _end(tasks[key], tasks, ends) for key in ready}
+
+
+def _ends(tasks: Mapping[str, ExpectedTask]) -> dict[str, tuple[TaskStatus, str]]:
+    ends: dict[str, tuple[TaskStatus, str]] = {}
+    while len(ends) < len(tasks):
+        for key, task in tasks.items():
+            if key not in ends and all(need in ends for need in task.needs):
+                ends[key] = _end(task, tasks, ends)
+    return ends
 
 
 def _decision(task: ExpectedTask, tasks: Mapping[str, ExpectedTask], ends: Ends) -> str | None:

@@ -1,5 +1,5 @@
 """Random graphs of tasks: series-parallel, irregular, wide, deep and layered, with failures, conditions, every join
-rule, signals, child runs and output contracts.
+rule, signals, approvals, child runs, output contracts and hooks.
 """
 
 import graphlib
@@ -17,14 +17,32 @@ def graphs(draw, slow_seconds):
     """Task key → task, each after its needs; at most one takes its time."""
     needs = draw(st.one_of(_series_parallel(), _irregular(), _wide(), _deep(), _layered()))
     slow = draw(st.one_of(st.none(), st.sampled_from(sorted(needs))))
-    return {
-        key: draw(_tasks(tuple(needed), seconds=slow_seconds if key == slow else 0)) for key, needed in needs.items()
+    # Who decides is a person, who may be slower than the slow task.
+    kinds = _KINDS if slow is None else _KINDS.filter(lambda kind: kind != "approval")
+    tasks = {
+        key: draw(
+            _tasks(tuple(needed), kinds=st.just("noop"), seconds=slow_seconds)
+            if key == slow
+            else _tasks(tuple(needed), kinds=kinds)
+        )
+        for key, needed in needs.items()
     }
+    return tasks | draw(_hooks())
 
 
 @st.composite
-def _tasks(draw, needs, seconds):
-    uses = "noop" if seconds else draw(_KINDS)
+def _hooks(draw):
+    """Two hooks of some of the outcomes, one after the other."""
+    hooks = {}
+    for section in draw(st.lists(st.sampled_from(_HOOKS), max_size=2, unique=True)):
+        hooks[f"{section}_first"] = draw(_tasks((), kinds=_KINDS, section=section))
+        hooks[f"{section}_last"] = draw(_tasks((f"{section}_first",), kinds=_KINDS, section=section))
+    return hooks
+
+
+@st.composite
+def _tasks(draw, needs, kinds, seconds=0, section="tasks"):
+    uses = draw(kinds)
     return ExpectedTask(
         needs=needs,
         seconds=seconds,
@@ -34,13 +52,15 @@ def _tasks(draw, needs, seconds):
         may_fail=draw(_SELDOM),
         condition=not draw(_SELDOM),
         uses=uses,
+        section=section,
         refused=draw(_SELDOM) and draw(st.booleans()),
     )
 
 
 # Mostly the default: other rules everywhere would make most of a graph skip.
 _RULES = st.one_of(st.just(RunIf.ALL_SUCCEEDED), st.just(RunIf.ALL_SUCCEEDED), st.sampled_from(RunIf))
-_KINDS = st.sampled_from([*["noop"] * 8, "signal", "workflow"])
+_KINDS = st.sampled_from([*["noop"] * 8, "signal", "approval", "workflow"])
+_HOOKS = ("on_failure", "on_success", "finally")
 _SELDOM = st.integers(0, 9).map(lambda number: number == 9)
 
 

@@ -1,4 +1,5 @@
 # ruff: noqa: PLW0108 - what a lambda calls here must not be called before its workflow is drawn
+import contextlib
 import datetime
 import logging
 import time
@@ -24,7 +25,7 @@ from maestro.sdk import (
     uses,
     workflow,
 )
-from tests.reference import interpret
+from tests.reference import interpret, of_section
 from tests.strategies import graphs
 from tests.unit.sdk import sample_workflows as samples
 
@@ -188,15 +189,17 @@ def test_only_a_workflow_can_run():
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(graphs(slow_seconds=0))
 def test_random_graphs_end_as_on_the_platform(tasks):
-    @workflow
-    def flow():
+    hooks = {"tasks": contextlib.nullcontext, "on_failure": on_failure, "on_success": on_success, "finally": finally_}
+    options = {"workflow": {"workflow": "another"}, "approval": {"message": "Go on?"}}
+
+    def draw(section):
         made = {}
-        for key, task in tasks.items():
+        for key, task in of_section(tasks, section).items():
             condition = None if task.condition else expression("1 > 2")
             needs = [made[need] for need in task.needs]
             made[key] = uses(
                 task.uses,
-                {"workflow": "another"} if task.uses == "workflow" else {},
+                options.get(task.uses, {}),
                 key=key,
                 after=needs,
                 run_if=task.rule,
@@ -204,6 +207,12 @@ def test_random_graphs_end_as_on_the_platform(tasks):
                 continue_on_error=task.may_fail,
                 output={"type": "string"} if task.refused else None,
             )
+
+    @workflow
+    def flow():
+        for section, hook in hooks.items():
+            with hook():
+                draw(section)
 
     outputs = {key: RuntimeError() if task.fails else None for key, task in tasks.items()}
 
