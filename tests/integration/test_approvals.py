@@ -272,6 +272,15 @@ def test_run_that_was_cancelled_takes_no_decision(actor, sent):
         decide(actor, run)
 
 
+def test_run_that_is_being_pruned_is_not_found(actor, sent):
+    run = begin(actor)
+    decide(actor, run)
+    WorkflowRun.objects.filter(id=run.id).update(pruned_at=LONG_AGO)
+
+    with pytest.raises(RunNotFound):
+        decide(actor, run)
+
+
 def test_run_that_is_paused_takes_no_decision(actor, sent):
     run = begin(actor)
     TaskExecution.objects.filter(run_id=run.id).update(hold=1)

@@ -181,6 +181,16 @@ def test_of_two_tasks_that_wait_the_first_takes_the_signal(actor, sent):
     assert statuses(run.id) == {"a": "succeeded", "b": "waiting (signal)"}
 
 
+def test_signal_of_another_name_ends_no_wait(actor, sent):
+    run = start_run(actor, {"a": waiting(name="x"), "b": waiting(name="y")})
+    execute(run, "a")
+    execute(run, "b")
+
+    send(actor, run, "y", 1)
+
+    assert statuses(run.id) == {"a": "waiting (signal)", "b": "succeeded"}
+
+
 def test_signal_sent_again_with_its_id_is_the_same(actor, sent):
     run = start_run(actor, {"a": waiting()})
     execute(run)
