@@ -274,6 +274,15 @@ def test_signal_more_than_tasks_wait_for_is_refused(actor, sent):
     assert RunSignal.objects.filter(run=run).count() == 1
 
 
+def test_signals_that_nobody_took_leave_room_for_those_of_other_names(actor, sent):
+    run = start_run(actor, {"a": waiting(name="x"), "b": waiting(name="y")})
+    send(actor, run, "x")
+
+    send(actor, run, "y")
+
+    assert list(RunSignal.objects.filter(run=run, taken_at=None).values_list("name", flat=True)) == ["x", "y"]
+
+
 def test_run_that_is_over_takes_no_signal_but_knows_one_it_took(actor, sent):
     run = start_run(actor, {"a": waiting()})
     execute(run)
