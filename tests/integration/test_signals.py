@@ -476,6 +476,19 @@ def test_signal_for_a_hook_may_come_before_the_hook_begins(actor, sent):
     assert statuses(run.id)["agreed"] == "succeeded"
 
 
+def test_signal_for_a_hook_that_will_not_run_is_refused(actor, sent):
+    hooks = {"on_failure": {"refused": waiting()}, "on_success": {"a_last": waiting()}, "finally": {"clean": waiting()}}
+    run = start_run(actor, {"a": ""}, **hooks)
+    execute(run)
+    assert statuses(run.id) == {"a": "succeeded", "a_last": "queued"}
+
+    with pytest.raises(SignalNotAwaited, match="no task that waits for it is left"):
+        send(actor, run, "refused")
+
+    assert send(actor, run, "clean").taken_at is None
+    assert send(actor, run, "a_last").taken_at is None
+
+
 def test_wait_that_is_paused_while_a_signal_is_taken_goes_on(actor, connection, other, sent):
     run = start_run(actor, {"a": waiting(), "b": "a"})
     execute(run)

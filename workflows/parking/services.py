@@ -18,6 +18,7 @@ from executors.base import TaskResult
 from executors.runtime.attempt import check_result
 from maestro.core import sql
 from workflows.catalog import cache
+from workflows.catalog.cache import CompiledVersion
 from workflows.definition.awaited import AwaitedSignal, awaited_signals, form_of, resolve_form, resolve_payload
 from workflows.definition.canonical import comparable_json
 from workflows.definition.values import JsonValue
@@ -48,16 +49,18 @@ SELECT workflow_version_id FROM workflow_runs
 WHERE id = %(run_id)s AND organization_id = %(organization_id)s AND pruned_at IS NULL
 """
 _LOCK_RUN = """
-SELECT status, hold FROM workflow_runs
+SELECT status, hold, section FROM workflow_runs
 WHERE id = %(run_id)s AND organization_id = %(organization_id)s AND pruned_at IS NULL
 FOR NO KEY UPDATE
 """
 _FIND_SIGNAL_OF_KEY = "SELECT id, name, payload FROM run_signals WHERE run_id = %(run_id)s AND key = %(key)s"
-# A hook, or a task of a run that begins later, has no row yet.
+# A hook, or a task of a run that begins later, has no row yet; hooks of another outcome will have none.
 _COUNT_SIGNALS = """
 SELECT (SELECT count(*) FROM run_signals WHERE run_id = %(run_id)s AND name = %(name)s AND taken_at IS NULL) AS untaken,
-       count(*) FILTER (WHERE t.id IS NULL OR t.status = ANY (%(open_statuses)s)) AS open_tasks
-FROM unnest(%(task_keys)s::text[]) AS named (task_key)
+       count(*) FILTER (WHERE t.status = ANY (%(open_statuses)s) OR (
+           t.id IS NULL AND (%(section)s = 'tasks' OR (%(section)s <> 'finally' AND named.section = 'finally'))
+       )) AS open_tasks
+FROM unnest(%(task_keys)s::text[], %(sections)s::text[]) AS named (task_key, section)
      LEFT JOIN task_executions t ON t.run_id = %(run_id)s AND t.task_key = named.task_key
 """
 _INSERT_SIGNAL = """
@@ -78,7 +81,8 @@ def send_signal(*, actor: Actor, run_id: UUID, name: str, payload: JsonValue = N
     """
     actor.require(Permission.SIGNAL_RUNS)
     connection = sql.request_connection()
-    awaited = _get_awaited_signal(connection, actor, run_id, name)
+    version = _get_version(connection, actor, run_id)
+    awaited = _get_awaited_signal(version, name)
     value, problems = resolve_payload(awaited, payload)
     if problems:
         raise PayloadRefused(problems)
@@ -90,6 +94,7 @@ def send_signal(*, actor: Actor, run_id: UUID, name: str, payload: JsonValue = N
         "payload": Jsonb(value),
         "key": key,
         "task_keys": list(awaited.task_keys),
+        "sections": [version.section(key) for key in awaited.task_keys],
         "open_statuses": list(OPEN_TASK_STATUSES),
     }
     with transaction.atomic():
@@ -150,13 +155,17 @@ def decide_approval(
     return before or decision
 
 
-def _get_awaited_signal(connection: sql.Connection, actor: Actor, run_id: UUID, name: str) -> AwaitedSignal:
+def _get_version(connection: sql.Connection, actor: Actor, run_id: UUID) -> CompiledVersion:
     with sql.cursor(connection, scalar_row) as cursor:
         given = {"run_id": run_id, "organization_id": actor.organization_id}
         version_id = cursor.execute(_FIND_RUN, given).fetchone()
     if version_id is None:
         raise RunNotFound
-    known = awaited_signals(cache.get_version(connection, version_id).definition)
+    return cache.get_version(connection, version_id)
+
+
+def _get_awaited_signal(version: CompiledVersion, name: str) -> AwaitedSignal:
+    known = awaited_signals(version.definition)
     if name not in known:
         raise SignalUnknown(name, list(known))
     return known[name]
@@ -175,7 +184,7 @@ def _store_signal(connection: sql.Connection, given: Mapping[str, Any], value: J
             raise RunAlreadyFinished(run["status"])
         if run["hold"] == 2:
             raise RunIsEnding
-        counted = cursor.execute(_COUNT_SIGNALS, given).fetchone()
+        counted = cursor.execute(_COUNT_SIGNALS, {**given, "section": run["section"]}).fetchone()
         assert counted is not None
         if counted["untaken"] >= counted["open_tasks"]:
             raise SignalNotAwaited(given["name"], open_tasks=counted["open_tasks"])
