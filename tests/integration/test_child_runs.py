@@ -192,6 +192,17 @@ class TestBeginning:
         assert children.begin(connection, claimed, planned) is None
         assert not children_of(run).exists()
 
+    def test_child_is_not_started_by_an_attempt_in_whose_place_another_runs(self, actor, connection, sent):
+        run = start(actor)
+        earlier, planned = plan_of(connection, run)
+        TaskExecution.objects.filter(id=earlier.id).update(status="queued", claim_token=None)
+        later = take(connection, run, "a")
+
+        assert children.begin(connection, earlier, planned) is None
+
+        assert (row(run, "a").status, row(run, "a").claim_token) == ("running", later.claim_token)
+        assert not children_of(run).exists()
+
     def test_child_is_not_started_after_a_cancel(self, actor, connection, sent, monkeypatch):
         run = start(actor)
         plan = children.plan
