@@ -10,13 +10,25 @@ from tests.integration.calls import execute
 from tests.integration.schedules import do, follow, held_open, hold, row, take
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
-from workflows.dispatch import advance, cancellation, children, finalise, holds, pausing, recovery, retry, time_limits
+from workflows.dispatch import (
+    advance,
+    cancellation,
+    children,
+    finalise,
+    finish,
+    holds,
+    pausing,
+    recovery,
+    retry,
+    time_limits,
+)
 from workflows.dispatch.children import PlannedChild
+from workflows.dispatch.finish import Outcome
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 from workflows.pauses import services as pauses
 from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
-from workflows.runs.statuses import Reason
+from workflows.runs.statuses import Reason, TaskStatus
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 TEXT = {"type": "string"}
@@ -316,6 +328,23 @@ class TestEnding:
         assert (status(first), child_of(run)) == ("failed", second)
         assert statuses(run.id) == {"a": "waiting (child_run)"}
         assert TaskAttempt.objects.get(task_execution__run_id=run.id).error_code == "child_failed"
+
+    def test_end_of_the_child_of_an_earlier_attempt_changes_nothing(self, actor, connection, sent):
+        apply(actor, {"x": ""})
+        run = start_run(actor, {"a": calling(more={"timeout": "1h", "retry": {"delay": 0}})})
+        execute(run)
+        earlier = child_of(run)
+        running = take(connection, earlier, "x")
+        TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO, expires_at=LONG_AGO)
+        time_limits.end_overdue(connection)
+        retry.wake_due(connection)
+        execute(run)
+
+        finish.finish(connection, running, Outcome(status=TaskStatus.CANCELLED))
+        follow(connection, earlier, "x")
+
+        assert status(earlier) == "cancelled"
+        assert (statuses(run.id), status(child_of(run))) == ({"a": "waiting (child_run)"}, "running")
 
     def test_child_that_somebody_cancels_fails_the_task_for_good(self, actor, sent):
         apply(actor, {"x": ""})
