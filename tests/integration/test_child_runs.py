@@ -431,6 +431,15 @@ class TestEnding:
 
         assert statuses(run.id) == {"a": "succeeded", "b": "queued"}
 
+    def test_paused_tasks_keep_no_other_from_being_told(self, actor, connection, sent):
+        run = start(actor)
+        child = _end_untold(connection, run)
+        assert child.id in children.find_untold(connection, limit=1000)
+
+        TaskExecution.objects.filter(run_id=run.id, task_key="a").update(hold=1)
+
+        assert child.id not in children.find_untold(connection, limit=1000)
+
     def test_end_of_a_child_that_meets_a_cancel_of_its_parent_changes_nothing(self, actor, connection, other, sent):
         run = start(actor)
         child = _end_untold(connection, run)
@@ -548,6 +557,16 @@ class TestStopping:
         recovery.recover_children(connection)
 
         assert status(child) == "cancelled"
+
+    def test_child_that_is_being_stopped_keeps_no_other_from_it(self, actor, connection, sent):
+        run = start(actor)
+        child = _begin(run)
+        take(connection, child, "x")
+
+        runs.cancel_run(actor=actor, run_id=run.id)
+
+        assert (status(child), statuses(child.id)) == ("running", {"x": "running"})
+        assert children.find_left_alone(connection, run.id, limit=1) == []
 
     def test_child_that_is_waited_for_is_left_to_run_by_the_tick(self, actor, connection, sent):
         run = start(actor)
