@@ -138,6 +138,17 @@ def test_run_whose_last_task_ends_during_a_pause_ends(actor, connection, sent):
     assert not selectors.list_pauses(actor=actor).exists()
 
 
+def test_pause_reaches_more_runs_than_one_transaction_takes(actor, connection, sent, monkeypatch):
+    monkeypatch.setattr(pausing, "SLICE", 2)
+    started = [start_run(actor, {"a": ""}) for _ in range(5)]
+
+    pause(actor, ALL)
+    assert [held_of(run) for run in started] == [(1, [1])] * 5
+    resume(actor, ALL)
+
+    assert [held_of(run) for run in started] == [(0, [0])] * 5
+
+
 def test_pausing_again_replaces_the_reason_if_there_is_one(actor, sent):
     run = start_run(actor, {"a": ""})
 
