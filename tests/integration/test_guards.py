@@ -8,6 +8,7 @@ from celery import chord
 from celery.exceptions import Reject
 from django.db import connections
 
+from executors.base import RunStop
 from tests.builders import start_run, statuses
 from tests.integration.schedules import (
     FAILED,
@@ -26,13 +27,13 @@ from tests.integration.schedules import (
 from workflows.compiler import canvas
 from workflows.compiler.canvas import CanvasScope
 from workflows.definition.priority import Priority
-from workflows.dispatch import advance, claim, execution, finalise, finish, tasks
+from workflows.dispatch import advance, cancellation, claim, execution, finalise, finish, holds, pausing, tasks
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
 from workflows.errors import RunAlreadyFinished
-from workflows.models import TaskExecution, WorkflowRun
+from workflows.models import Pause, TaskExecution, WorkflowRun
 from workflows.runs import services as runs
-from workflows.runs.statuses import TaskStatus
+from workflows.runs.statuses import Reason, TaskStatus
 
 pytestmark = pytest.mark.usefixtures("sent")
 
@@ -281,6 +282,34 @@ def test_cancel_reaches_rows_that_were_inserted_while_it_waited(actor, connectio
 
     cancelling.result()
     assert set(TaskExecution.objects.filter(run_id=run.id).values_list("status", flat=True)) == {"cancelled"}
+
+
+@pytest.mark.parametrize("operation", ["cancel", "pause", "stop"])
+def test_operation_that_the_database_ends_for_the_sake_of_another_is_done_again(
+    actor, connection, monkeypatch, operation
+):
+    run = start_run(actor, {"a": "", "b": ""})
+    claimed = take(connection, run, "a")
+    Pause.objects.create(organization_id=actor.organization_id, scope="run", run=run)
+    work = {
+        "cancel": lambda: cancellation.stop_run(connection, run.id, Reason.CANCELLING),
+        "pause": lambda: pausing.settle_runs(connection, [run.id]),
+        "stop": lambda: cancellation.finish_and_stop(connection, claimed, SUCCEEDED, RunStop(succeeds=True)),
+    }
+    module, name = (holds, "settle") if operation == "pause" else (cancellation, "_stop_tasks")
+    real, calls = getattr(module, name), []
+
+    def be_ended_once(*given):
+        calls.append(name)
+        if len(calls) == 1:
+            raise psycopg.errors.DeadlockDetected
+        return real(*given)
+
+    monkeypatch.setattr(module, name, be_ended_once)
+
+    work[operation]()
+
+    assert row(run, "b").hold == (1 if operation == "pause" else 2)
 
 
 def test_cancel_that_waited_for_the_end_of_the_run_is_refused(actor, connection, other):
