@@ -161,6 +161,22 @@ def test_task_that_is_claimed_meanwhile_has_not_waited_too_long(actor, connectio
     assert statuses(run.id) == {"a": "running"}
 
 
+@pytest.mark.parametrize(
+    "change", ["hold = 1", "hold = 2", "generation = generation + 1"], ids=["paused", "cancelled", "run again"]
+)
+def test_task_that_is_changed_while_it_is_found_to_have_waited_too_long_is_left_alone(
+    actor, connection, other, sent, change
+):
+    run = start_run(actor, {"a": noop(timeout={"queue": "10s"})})
+    TaskExecution.objects.filter(run_id=run.id).update(created_at=LONG_AGO)
+
+    with held_open(other, (f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))) as meanwhile:
+        ending = meanwhile(lambda: time_limits.end_overdue(connection))
+
+    ending.result(10)
+    assert statuses(run.id) == {"a": "queued"}
+
+
 def test_task_that_waits_beyond_its_whole_time_fails(actor, connection, sent):
     failing = {"uses": "noop", "with": {"fail": True}, "retry": {"delay": "1s"}, "timeout": {"total": "50s"}}
     run = start_run(actor, {"a": failing})
@@ -172,6 +188,20 @@ def test_task_that_waits_beyond_its_whole_time_fails(actor, connection, sent):
 
     assert statuses(run.id) == {"a": "failed (timed_out)"}
     assert WorkflowRun.objects.get(id=run.id).status == "failed"
+
+
+def test_paused_task_whose_whole_time_is_over_is_ended_after_the_pause(actor, connection, sent):
+    failing = {"uses": "noop", "with": {"fail": True}, "retry": {"delay": "1h"}, "timeout": {"total": "2h"}}
+    run = start_run(actor, {"a": failing})
+    execute(run)
+    TaskExecution.objects.filter(run_id=run.id).update(first_started_at=LONG_AGO, hold=1)
+
+    time_limits.end_overdue(connection)
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+    TaskExecution.objects.filter(run_id=run.id).update(hold=0)
+    time_limits.end_overdue(connection)
+
+    assert statuses(run.id) == {"a": "failed (timed_out)"}
 
 
 @pytest.mark.parametrize("hold_value", [1, 2], ids=["paused", "cancelled"])
