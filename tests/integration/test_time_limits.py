@@ -162,7 +162,9 @@ def test_task_that_is_claimed_meanwhile_has_not_waited_too_long(actor, connectio
 
 
 @pytest.mark.parametrize(
-    "change", ["hold = 1", "hold = 2", "generation = generation + 1"], ids=["paused", "cancelled", "run again"]
+    "change",
+    ["hold = 1", "hold = 2", "generation = generation + 1", "first_started_at = clock_timestamp()"],
+    ids=["paused", "cancelled", "run again", "begun and taken back"],
 )
 def test_task_that_is_changed_while_it_is_found_to_have_waited_too_long_is_left_alone(
     actor, connection, other, sent, change
