@@ -164,6 +164,24 @@ def test_killing_is_noted_once_it_is_proven(actor, connection, sent):
     assert statuses(run.id) == {"a": "cancelled (killed)"}
 
 
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [({}, "failed"), ({"retry": {"max_attempts": 2}}, "waiting (retry_backoff)")],
+    ids=["ends", "tried again"],
+)
+def test_killing_what_only_took_too_long_changes_nothing_of_its_end(actor, connection, sent, more, end):
+    run = start_run(actor, {"a": {"timeout": "10s"} | more})
+    claimed = take(connection, run, "a")
+    worker_id = claimed.run_id  # any
+    overdue = {"claim_worker_id": worker_id, "claim_message": "m", "expires_at": LONG_AGO}
+    TaskExecution.objects.filter(run_id=run.id).update(**overdue)
+
+    [killed] = time_limits.end_overdue_of_worker(connection, worker_id)
+    time_limits.note_killed(connection, killed)
+
+    assert statuses(run.id) == {"a": end}
+
+
 def test_what_runs_is_told_then_interrupted_then_killed_with_all_it_started(actor, worker, tmp_path):
     told, cleaned, started = (tmp_path / name for name in ("told", "cleaned", "started"))
     run = start_run(actor, {"told": calling("stop_when_told", path=str(told))})
