@@ -306,6 +306,19 @@ def test_deadline_ends_a_run_that_is_paused_before_its_start(actor, connection, 
     assert (statuses(run.id), sent) == ({"a": "cancelled", "b": "cancelled"}, [])
 
 
+def test_hooks_of_a_run_that_its_deadline_ends_before_its_start_wait_for_the_end_of_a_pause(actor, connection, sent):
+    apply(actor, on_failure={"tell": {"uses": "noop"}})
+    run = start_later(actor, deadline=timedelta(hours=1))
+    pauses.pause(actor=actor, target=PauseTarget(workflow="test"), reason="")
+    make_due(run, deadline_at=LONG_AGO)
+
+    time_limits.end_overdue(connection)
+    assert (now_of(run).reason, now_of(run).outcome, sent) == ("paused", "failed", [])
+    pauses.resume(actor=actor, target=PauseTarget(workflow="test"))
+
+    assert (now_of(run).reason, sent) == ("hooks", ["tell"])
+
+
 def test_run_that_is_cancelled_while_its_deadline_ends_it_never_begins(actor, connection, other, sent):
     apply(actor)
     run = start_later(actor, deadline=timedelta(hours=1))
