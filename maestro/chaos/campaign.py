@@ -152,6 +152,7 @@ def _judge(
 ) -> Findings:
     runs = evidence.read_runs(stack.database_url)
     done = effects.read(stack.effects_file)
+    asks = tuple(stack.outside.asks)
     verdict = invariants.judge(
         runs=runs,
         wanted=plan.runs,
@@ -166,6 +167,7 @@ def _judge(
         leftovers=leftovers,
         deeds=deeds,
         signals=evidence.read_signals(stack.database_url),
+        asks=asks,
     )
     broken = dict.fromkeys(found.run_id for found in verdict.breaks if found.run_id)
     return Findings(
@@ -177,6 +179,7 @@ def _judge(
         deeds=deeds,
         leftovers=leftovers,
         asked=starts.asked,
+        asks=asks,
         verdict=verdict,
         lines={run_id: evidence.read_lines(stack.database_url, run_id) for run_id in broken},
         log={run_id: stack.log_lines(run_id) for run_id in broken},

@@ -12,7 +12,7 @@ from maestro.chaos.effects import Effect
 from maestro.chaos.expected import TIMED_OUT, ExpectedRun, ExpectedTask, Seen, interpret
 from maestro.chaos.graphs import Graph, Kind
 from maestro.chaos.openings import Asked
-from maestro.chaos.rows import RunRow, SignalRow, TaskRow
+from maestro.chaos.rows import Ask, RunRow, SignalRow, TaskRow
 from workflows.definition.sections import Section
 
 CANCELLED = "cancelled"
@@ -66,6 +66,8 @@ class Case:
     """When it was paused."""
     signals: tuple[SignalRow, ...] = ()
     """What was sent to it."""
+    asks: tuple[Ask, ...] = ()
+    """What its tasks asked the outside."""
     children: tuple[RunRow, ...] = ()
     """The runs that its tasks have started."""
     disturbances: tuple[tuple[float, float], ...] = ()
@@ -140,6 +142,7 @@ def cases_of(
     disturbances: Sequence[tuple[float, float]],
     deeds: Deeds,
     signals: Sequence[SignalRow],
+    asks: Sequence[Ask],
 ) -> list[Case]:
     """Put together what belongs to each run."""
     effects_of: dict[str, list[Effect]] = {}
@@ -164,6 +167,7 @@ def cases_of(
                 cancelled_at=_cancelled_at(run, known, graphs, deeds),
                 holds=tuple(_holds(list(_lineage(run, known)), known, deeds)),
                 signals=tuple(signal for signal in signals if signal.run_id == run.id),
+                asks=tuple(ask for ask in asks if ask.run_id == run.id),
                 children=tuple(below.get(run.id, ())),
                 disturbances=tuple((at, until + SETTLE_SECONDS) for at, until in disturbances),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from maestro.chaos.graphs import (
     AMPLE_SECONDS,
+    ASK_SECONDS,
     QUEUE_SECONDS,
     RUN_SECONDS,
     TOTAL_SECONDS,
@@ -23,7 +24,9 @@ from workflows.definition.values import JsonValue
 
 RETRY_DELAY_SECONDS = 0.2
 FOR_EVER = 1_000_000
+READY, GONE = "ready", "gone"
 STUBBORN_GRACE_SECONDS = 1.0
+_INPUTS = {"effects": "${{ inputs.effects }}", "outside": "${{ inputs.outside }}"}
 FUNCTION = "maestro.chaos.tasks.work"
 # One write to the end of a file never mixes with another's.
 _SCRIPT = f"""
@@ -42,7 +45,9 @@ exit "$STATUS"
 
 
 def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
-    """Write a graph in the definition language. Its runs take the path of the file that notes effects as an input."""
+    """Write a graph in the definition language. Its runs take the path of the file that notes effects, and where the
+    outside is, as inputs.
+    """
     sections = {
         section: {key: _task_definition(graph, key, name) for key, task in graph.items() if task.section is section}
         for section in Section
@@ -52,7 +57,7 @@ def as_definition(graph: Graph, name: str) -> dict[str, JsonValue]:
         "schema_version": 1,
         "name": name,
         **({} if timeout is None else {"timeout": f"{timeout}s"}),
-        "inputs": {"effects": {"type": "string"}},
+        "inputs": {"effects": {"type": "string"}, "outside": {"type": "string"}},
         **{section.value: tasks for section, tasks in sections.items() if tasks},
         "outputs": {key: f"${{{{ {_value_of(graph, key, otherwise='-1')} }}}}" for key in leaves(graph)},
     }
@@ -132,10 +137,22 @@ def _options(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
                 options["on_deadline"] = "reject" if task.fails else "approve"
             return options
         case Kind.WORKFLOW:
-            options = {"workflow": name_of_child(name, key), "inputs": {"effects": "${{ inputs.effects }}"}}
+            options = {"workflow": name_of_child(name, key), "inputs": dict(_INPUTS)}
             return options if task.is_awaited else options | {"wait": False}
+        case Kind.HTTP:
+            return _question(key, task)
         case Kind.STOP:
             return {"status": "failed"} if task.fails else {"outputs": {"value": task.number}}
+
+
+def _question(key: str, task: Task) -> dict[str, JsonValue]:
+    query: JsonValue = {"seconds": task.seconds, "state": GONE if task.fails else READY, "value": task.number}
+    poll: JsonValue = {
+        "every": f"{ASK_SECONDS}s",
+        "until": {"body": {"state": READY}},
+        "fail_if": {"body": {"state": GONE}},
+    }
+    return {"url": f"http://${{{{ inputs.outside }}}}/${{{{ run.id }}}}/{key}", "query": query, "poll": poll}
 
 
 def _code(graph: Graph, task: Task) -> dict[str, JsonValue]:
@@ -163,6 +180,8 @@ def _value_of(graph: Graph, key: str, *, otherwise: str) -> str:
             return otherwise
         case Kind.APPROVAL:
             value = f"{output}.form.value"
+        case Kind.HTTP:
+            value = f"{output}.body.value"
         case Kind.WORKFLOW:
             assert task.child is not None
             value = " + ".join(f"{output}.{leaf}" for leaf in leaves(task.child))

@@ -16,8 +16,10 @@ LONGEST_TASK_SECONDS = 0.3
 # Some still run when a worker comes back that stood still for so long that it was given up.
 LONG_TASK_SECONDS = (1.0, 4.0)
 LONG_TASK_SHARE = 0.05
+# Until what is outside is ready: asked once, or a few times.
+OUTSIDE_SECONDS = (0.0, 3.5)
 # What each kind but Python is drawn with: most graphs have no more than one task of the kinds that wait.
-SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.03}
+SHARES = {"shell": 0.2, "sleep": 0.02, "signal": 0.02, "approval": 0.02, "workflow": 0.03, "http": 0.02}
 STOP_SHARE = 0.04
 STOP_SHARE_OF_CHILD = 0.1
 RUN_LIMIT_SHARE = 0.06
@@ -101,14 +103,14 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
     kind = _draw_kind(chance, depth)
     tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
-    is_long = chance.random() < LONG_TASK_SHARE
+    seconds = LONG_TASK_SECONDS if chance.random() < LONG_TASK_SHARE else (0, LONGEST_TASK_SECONDS)
     fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
     can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and not fails)
     has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
     task = Task(
         kind=kind,
         number=chance.randrange(VALUES),
-        seconds=round(chance.uniform(*(LONG_TASK_SECONDS if is_long else (0, LONGEST_TASK_SECONDS))), 3),
+        seconds=round(chance.uniform(*(OUTSIDE_SECONDS if kind is Kind.HTTP else seconds)), 3),
         needs=needs,
         rule=rule,
         condition=condition,

@@ -110,6 +110,8 @@ class ExpectedTask:
                 return {"value": self.value}
             case Kind.APPROVAL:
                 return {"outcome": "approved", "form": {"value": self.value}}
+            case Kind.HTTP:
+                return {"status": 200, "body": {"state": "ready", "value": self.value}}
             case _:
                 return {"value": self.value, "attempt": attempt}
 
@@ -225,6 +227,10 @@ def _run(task: Task, values: list[int], children: tuple[Seen, ...]) -> ExpectedT
             return ExpectedTask(status=SUCCEEDED, waits_seconds=task.seconds)
         case Kind.STOP:
             return ExpectedTask(status=SUCCEEDED)
+        case Kind.HTTP:
+            # That waiting is no use is not tried again.
+            end = _failed(1, "poll_failed") if task.fails else ExpectedTask(status=SUCCEEDED, value=task.number)
+            return replace(end, waits_seconds=task.seconds)
         case Kind.WORKFLOW:
             return _run_child(task, children) if task.is_awaited else ExpectedTask(status=SUCCEEDED)
         case Kind.SIGNAL | Kind.APPROVAL:

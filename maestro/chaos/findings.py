@@ -10,7 +10,7 @@ from maestro.chaos.effects import Effect
 from maestro.chaos.graphs import Graph
 from maestro.chaos.invariants import Verdict
 from maestro.chaos.openings import Asked
-from maestro.chaos.rows import Leftovers, LogLine, RunRow
+from maestro.chaos.rows import Ask, Leftovers, LogLine, RunRow
 from maestro.chaos.schedule import FaultKind, Injected
 
 
@@ -46,6 +46,8 @@ class Findings:
     """What was left in the end."""
     asked: Mapping[str, Asked]
     """Workflow → how its run was asked for; none of those that tasks run."""
+    asks: tuple[Ask, ...]
+    """What tasks asked the outside."""
     verdict: Verdict
     """What the invariants say."""
     lines: Mapping[str, tuple[LogLine, ...]]

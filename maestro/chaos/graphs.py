@@ -17,6 +17,8 @@ VALUES = 1_000_003
 UNANSWERED_SECONDS = 1.0
 # What a task takes that is ended by a time limit: longer than all of these, and than whoever is late to end it.
 ENDLESS_SECONDS = 60.0
+# Between two questions whether what is outside is ready.
+ASK_SECONDS = 1.0
 ATTEMPT_SECONDS = 0.8
 TOTAL_SECONDS = 1.5
 QUEUE_SECONDS = 1.0
@@ -37,6 +39,7 @@ class Kind(StrEnum):
     APPROVAL = "approval"
     WORKFLOW = "workflow"
     STOP = "stop"
+    HTTP = "http"
 
     @property
     def is_code(self) -> bool:
@@ -114,8 +117,8 @@ class Task:
     condition: Condition = Condition.NONE
     """Its `if`."""
     fails: bool = False
-    """Whether it fails every time: its code at its end, a signal that never comes, an approval that is rejected. A stop
-    ends its run as failed."""
+    """Whether it fails every time: its code at its end, a signal that never comes, an approval that is rejected, an
+    answer that says that waiting is no use. A stop ends its run as failed."""
     failures: int = 0
     """How often its code fails before it succeeds; fewer than `tries`."""
     tries: int = 1

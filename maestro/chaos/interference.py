@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from maestro.chaos.cases import CANCELLED, ENDED_TASK, Break, Case, broken, tasks_of
 from maestro.chaos.expected import TIMED_OUT
-from maestro.chaos.graphs import Kind
+from maestro.chaos.graphs import ASK_SECONDS, Kind
 from maestro.chaos.rows import TaskRow
 from workflows.definition.sections import Section
 
@@ -78,7 +79,10 @@ def waits_are_as_long_as_they_must_be(case: Case) -> Iterator[Break]:
     for task, expected in tasks_of(case):
         if task.status not in {"succeeded", "failed"} or task.started_at is None or task.finished_at is None:
             continue
-        seconds = (task.finished_at - task.started_at).total_seconds()
+        # What is outside goes on while an attempt is lost.
+        first_at = min(at for _, at in _beginnings(case, task.task_key))
+        since = first_at if expected.kind is Kind.HTTP else task.started_at.timestamp()
+        seconds = task.finished_at.timestamp() - since
         if expected.waits_seconds and seconds < expected.waits_seconds:
             message = f"it waited {seconds:g} s, expected {expected.waits_seconds:g} s or more"
             yield broken(case, "waited_too_little", message, task)
@@ -97,6 +101,23 @@ def signals_are_taken_once(case: Case) -> Iterator[Break]:
         wanted = int(task.status == "succeeded" and expected.is_answered)
         if taken[task.task_key] != wanted:
             yield broken(case, "signal_not_taken", f"it has taken {taken[task.task_key]} signals, not {wanted}", task)
+
+
+def questions_are_asked_in_time(case: Case) -> Iterator[Break]:
+    """A task asks the outside in its time only, and not again before it should, unless an attempt of it was lost."""
+    for task, expected in tasks_of(case):
+        asked = [ask.at for ask in case.asks if ask.task_key == task.task_key]
+        if expected.kind is not Kind.HTTP or task.finished_at is None or case.crashes:
+            continue
+        if not expected.runs and asked:
+            yield broken(case, "asked_by_skipped", "it asked, and never began", task)
+        if task.history or case.cancels(task):
+            continue
+        if asked and max(asked) > task.finished_at.timestamp() + CLOCK_SECONDS:
+            yield broken(case, "asked_after_end", "it asked when it was over", task)
+        for before, after in pairwise(asked):
+            if after - before < ASK_SECONDS - CLOCK_SECONDS:
+                yield broken(case, "asked_early", f"it asked again after {after - before:.3f} s", task)
 
 
 def children_are_started_once(case: Case) -> Iterator[Break]:
@@ -150,14 +171,16 @@ INVARIANTS: Sequence[Callable[[Case], Iterator[Break]]] = (
     nothing_begins_while_held,
     waits_are_as_long_as_they_must_be,
     signals_are_taken_once,
+    questions_are_asked_in_time,
     children_are_started_once,
     tasks_end_after_the_runs_they_wait_for,
     what_is_left_alone_ends,
 )
 
 
-def _beginnings(case: Case) -> Iterator[tuple[TaskRow, float]]:
-    for task in case.run.tasks:
+def _beginnings(case: Case, key: str | None = None) -> Iterator[tuple[TaskRow, float]]:
+    """Yield when the attempts of a task began, or of all tasks."""
+    for task in (task for task in case.run.tasks if key in (None, task.task_key)):
         for started_at in (*(attempt.started_at for attempt in task.history), task.started_at):
             if started_at is not None:
                 yield task, started_at.timestamp()

@@ -14,7 +14,7 @@ from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, TIMED_OUT, ExpectedTask
 from maestro.chaos.graphs import Graph, Kind
 from maestro.chaos.openings import Asked
-from maestro.chaos.rows import AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
+from maestro.chaos.rows import Ask, AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
 
 FENCED = "fenced"
 
@@ -44,6 +44,7 @@ def judge(
     leftovers: Leftovers,
     deeds: Deeds,
     signals: Sequence[SignalRow],
+    asks: Sequence[Ask],
 ) -> Verdict:
     """Judge a campaign.
 
@@ -52,7 +53,7 @@ def judge(
     rolled back, `crashes` the times, seconds since the epoch, at which the database may have lost claims, and
     `disturbances` from when until when something was away that ends what is overdue.
     """
-    cases = cases_of(runs, graphs, asked, effects, crashes, disturbances, deeds, signals)
+    cases = cases_of(runs, graphs, asked, effects, crashes, disturbances, deeds, signals, asks)
     breaks = [
         *_not_started(acknowledged, wanted),
         *beginnings.started_as_asked(runs, asked, acknowledged, rolled_back),
@@ -267,6 +268,9 @@ def _words(status: str, reason: str) -> str:
 
 def _is_as_expected(task: TaskRow, expected: ExpectedTask) -> bool:
     wanted = expected.output(task.attempt)
+    if expected.kind is Kind.HTTP and isinstance(wanted, dict) and isinstance(task.output, dict):
+        # Beside it, the headers.
+        return bool(task.output | wanted == task.output)
     if expected.kind is Kind.APPROVAL and isinstance(wanted, dict) and isinstance(task.output, dict):
         # Beside it, who decided, and when.
         is_decided = (task.output.get("by") is not None) == expected.is_answered

@@ -48,6 +48,7 @@ def figures(findings: Findings) -> dict[str, int | float]:
         "tasks with a time limit": sum(task.limit is not Limit.NONE for task in planned),
         "attempts whose time was over": codes["timed_out"],
         "tasks not begun in time": codes["queue_timeout"],
+        "questions to the outside": len(findings.asks),
         "signals sent": findings.deeds.signals,
         "signals sent again": findings.deeds.signals_again,
         "approvals decided": findings.deeds.decisions,

@@ -80,6 +80,16 @@ class SignalRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question of a task that asks the outside until it says what it waits for."""
+
+    run_id: str
+    task_key: str
+    at: float
+    """When it came, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftovers:
     """What is there when nothing should be left to do."""
 

@@ -11,6 +11,7 @@ from typing import Self
 import psutil
 import redis
 
+from maestro.chaos.outside import Outside
 from maestro.client import Client
 from maestro.embedded import control, ports, postgres, process_table, valkey
 from maestro.embedded.home import Home, load_or_create_secrets
@@ -25,7 +26,7 @@ BROKER_SECONDS = 5.0
 LONGEST_RESTART_DELAY_SECONDS = 1.0
 # A task that bad luck hits again and again must not be given up: what is wanted is that it ends as it should.
 MOST_LOST_ATTEMPTS = 1000
-ENVIRONMENT = {"MAESTRO_TASK_MODULES": "maestro.chaos.tasks", "MAESTRO_MAX_LOST_ATTEMPTS": str(MOST_LOST_ATTEMPTS)}
+_ENVIRONMENT = {"MAESTRO_TASK_MODULES": "maestro.chaos.tasks", "MAESTRO_MAX_LOST_ATTEMPTS": str(MOST_LOST_ATTEMPTS)}
 
 
 class ScratchStack:
@@ -34,6 +35,7 @@ class ScratchStack:
     def __init__(self, workers: int) -> None:
         self.home = Home(Path(tempfile.mkdtemp(prefix="maestro-chaos-")))
         self._workers = workers
+        self.outside = Outside()
 
     def start(self) -> Self:
         """Start it and wait until it is ready. Raises StackError."""
@@ -46,7 +48,8 @@ class ScratchStack:
             workers=self._workers,
             longest_restart_delay_seconds=LONGEST_RESTART_DELAY_SECONDS,
         )
-        self._ports = control.start_detached(options, ENVIRONMENT).ports
+        environment = _ENVIRONMENT | {"MAESTRO_HTTP_ALLOWED_HOSTS": self.outside.address}
+        self._ports = control.start_detached(options, environment).ports
         self._secrets = load_or_create_secrets(self.home)
         return self
 
@@ -87,6 +90,7 @@ class ScratchStack:
     def stop(self) -> None:
         """Stop it. Raises StackError."""
         control.stop(self.home)
+        self.outside.close()
 
     def remove(self) -> None:
         """Remove its home."""

@@ -217,7 +217,7 @@ class Starts:
 
     @property
     def _inputs(self) -> dict[str, JsonValue]:
-        return {"effects": str(self._stack.effects_file)}
+        return {"effects": str(self._stack.effects_file), "outside": self._stack.outside.address}
 
     @property
     def _is_stalled(self) -> bool:

@@ -124,6 +124,7 @@ def a_verdict(
     children=None,
     asked=None,
     rolled_back=(),
+    asks=(),
 ):
     """Judge a campaign of one run."""
     return judge(
@@ -140,6 +141,7 @@ def a_verdict(
         leftovers=leftovers,
         deeds=deeds,
         signals=signals,
+        asks=asks,
     )
 
 
@@ -160,6 +162,7 @@ def made_findings(run=None, kinds=tuple(FaultKind), faults=()):
         deeds=NOBODY,
         leftovers=NOTHING_LEFT,
         asked={},
+        asks=(),
         verdict=a_verdict(run),
         lines={RUN_ID: (line,)},
         log={RUN_ID: ("beat | Recovered 1 tasks",)},
