@@ -5,7 +5,9 @@ from __future__ import annotations
 from maestro.chaos.graphs import (
     AMPLE_SECONDS,
     ASK_SECONDS,
+    LONGEST_DELAY_SECONDS,
     QUEUE_SECONDS,
+    RETRY_DELAY_SECONDS,
     RUN_SECONDS,
     TOTAL_SECONDS,
     UNANSWERED_SECONDS,
@@ -15,14 +17,15 @@ from maestro.chaos.graphs import (
     Graph,
     Kind,
     Limit,
+    Retry,
     Task,
+    codes_of,
     leaves,
     name_of_child,
 )
 from workflows.definition.sections import Section
 from workflows.definition.values import JsonValue
 
-RETRY_DELAY_SECONDS = 0.2
 FOR_EVER = 1_000_000
 READY, GONE = "ready", "gone"
 STUBBORN_GRACE_SECONDS = 1.0
@@ -74,12 +77,7 @@ def _task_definition(graph: Graph, key: str, name: str) -> dict[str, JsonValue]:
     if task.may_fail:
         definition["continue_on_error"] = True
     if task.tries > 1:
-        definition["retry"] = {
-            "max_attempts": task.tries,
-            "delay": f"{RETRY_DELAY_SECONDS}s",
-            "backoff": 1,
-            "jitter": False,
-        }
+        definition["retry"] = _retry(task)
     timeout = _timeout(task)
     if timeout:
         definition["timeout"] = timeout
@@ -99,6 +97,23 @@ def _run_timeout(graph: Graph) -> float | None:
     if any(task.limit is Limit.RUN for task in graph.values()):
         return RUN_SECONDS
     return AMPLE_SECONDS if next(iter(graph.values())).number % 4 == 0 else None
+
+
+def _retry(task: Task) -> dict[str, JsonValue]:
+    grows = task.retry in (Retry.GROWING, Retry.JITTERED)
+    retry: dict[str, JsonValue] = {
+        "max_attempts": task.tries,
+        "delay": f"{RETRY_DELAY_SECONDS}s",
+        "backoff": 2 if grows else 1,
+        "max_delay": f"{LONGEST_DELAY_SECONDS}s",
+        "jitter": task.retry is Retry.JITTERED,
+    }
+    match task.retry:
+        case Retry.ON | Retry.NOT_ON:
+            retry[task.retry.value] = sorted(codes_of(task))
+        case Retry.WITHIN:
+            retry["within"] = f"{RETRY_DELAY_SECONDS / 2}s"
+    return retry
 
 
 def _timeout(task: Task) -> dict[str, JsonValue]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from maestro.chaos.graphs import ENDLESS_SECONDS, VALUES, Condition, Contract, Graph, Kind, Limit, Task
+from maestro.chaos.graphs import ENDLESS_SECONDS, VALUES, Condition, Contract, Graph, Kind, Limit, Retry, Task
 from workflows.definition.sections import HOOKS
 from workflows.definition.spec import RunIf
 
@@ -102,7 +102,8 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         can_read = needs and rule is RunIf.ALL_SUCCEEDED
         condition = chance.choice((Condition.NEVER, Condition.EVEN, Condition.EVEN)) if can_read else Condition.NEVER
     kind = _draw_kind(chance, depth)
-    tries = chance.randint(2, 3) if chance.random() < 0.3 else 1
+    tries = chance.randint(2, 4) if chance.random() < 0.3 else 1
+    retry = chance.choice([*Retry, *[Retry.STEADY] * 4]) if tries > 1 else Retry.STEADY
     seconds = LONG_TASK_SECONDS if chance.random() < LONG_TASK_SHARE else (0, LONGEST_TASK_SECONDS)
     fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
     can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and not fails)
@@ -115,8 +116,10 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         rule=rule,
         condition=condition,
         fails=fails,
-        failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON else 0,
+        # What fails once, and is lost before it could say so, is tried again.
+        failures=chance.randint(0, tries - 1) if kind is Kind.PYTHON and not retry.is_once else 0,
         tries=tries,
+        retry=retry,
         may_fail=chance.random() < 0.2,
         contract=chance.choice((Contract.FITS, Contract.FITS, Contract.REFUSES)) if has_contract else Contract.NONE,
         is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,

@@ -210,10 +210,10 @@ def _limited(task: Task, *, is_ended_unrun: bool) -> ExpectedTask | None:
         case Limit.ABOVE | Limit.RUN | Limit.DEADLINE:
             return ExpectedTask(status=CANCELLED)
         case Limit.ATTEMPT:
-            end = _failed(task.tries, TIMED_OUT)
+            end = _failed(task.most_tries, TIMED_OUT)
         case Limit.TOTAL:
             # How many attempts there are depends on how long after its time each is ended.
-            most = task.tries if task.attempt_seconds else 1
+            most = task.most_tries if task.attempt_seconds else 1
             end = replace(_failed(most, TIMED_OUT), fewest_failures=0 if is_ended_unrun else 1)
             end = replace(end, reason=TIMED_OUT if is_ended_unrun else "")
         case _:
@@ -236,7 +236,7 @@ def _run(task: Task, values: list[int], children: tuple[Seen, ...]) -> ExpectedT
         case Kind.SIGNAL | Kind.APPROVAL:
             waits_seconds = 0.0 if task.is_answered else UNANSWERED_SECONDS
             # A rejection is not tried again.
-            end = _failed(task.tries, "signal_timeout") if task.kind is Kind.SIGNAL else _failed(1, "rejected")
+            end = _failed(task.most_tries, "signal_timeout") if task.kind is Kind.SIGNAL else _failed(1, "rejected")
             if not task.fails:
                 end = ExpectedTask(status=SUCCEEDED, value=task.number)
             return replace(end, waits_seconds=waits_seconds, is_answered=task.is_answered)
@@ -245,7 +245,7 @@ def _run(task: Task, values: list[int], children: tuple[Seen, ...]) -> ExpectedT
             if task.is_refused and not task.fails:
                 codes = codes | {"output_refused"} if task.failures else frozenset({"output_refused"})
             if task.fails or task.is_refused:
-                return _failed(task.tries, *codes)
+                return _failed(task.most_tries, *codes)
             value = value_of(task.number, values)
             return ExpectedTask(status=SUCCEEDED, codes=codes, value=value, most_failures=task.failures)
 
@@ -254,7 +254,7 @@ def _run_child(task: Task, children: tuple[Seen, ...]) -> ExpectedTask:
     """Run another workflow, again while it fails; what somebody cancelled is not tried again."""
     assert task.child is not None
     codes = ["child_failed"]
-    for number in range(task.tries):
+    for number in range(task.most_tries):
         seen = children[number] if number < len(children) else Seen()
         child = interpret(task.child, seen)
         if seen.is_cancelled:
@@ -262,7 +262,7 @@ def _run_child(task: Task, children: tuple[Seen, ...]) -> ExpectedTask:
         if child.outputs is not None:
             end = ExpectedTask(status=SUCCEEDED, value=sum(child.outputs.values()), child=child)
             return replace(end, codes=frozenset(codes), fewest_failures=number, most_failures=number)
-    return replace(_failed(task.tries, *codes), child=child)
+    return replace(_failed(task.most_tries, *codes), child=child)
 
 
 def _failed(tries: int, *codes: str) -> ExpectedTask:

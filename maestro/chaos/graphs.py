@@ -13,6 +13,9 @@ from workflows.definition.spec import RunIf
 
 VALUES = 1_000_003
 """Every value is below this: sums of them stay exact whatever computes them."""
+# Before each further attempt; where delays grow, before the second.
+RETRY_DELAY_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 0.5
 # How long a task waits that nobody answers.
 UNANSWERED_SECONDS = 1.0
 # What a task takes that is ended by a time limit: longer than all of these, and than whoever is late to end it.
@@ -89,6 +92,28 @@ class Limit(StrEnum):
         return self in (Limit.RUN, Limit.DEADLINE)
 
 
+class Retry(StrEnum):
+    """What a task's `retry` says beside how often it is tried."""
+
+    STEADY = "steady"
+    """All errors, after the same delay."""
+    GROWING = "growing"
+    """All errors, after delays that double up to the longest."""
+    JITTERED = "jittered"
+    """The same, each delay drawn between zero and itself."""
+    ON = "on"
+    """The errors that the task fails by."""
+    NOT_ON = "not_on"
+    """All but these, so that it is tried once."""
+    WITHIN = "within"
+    """All errors, in less time than the delay, so that it is tried once."""
+
+    @property
+    def is_once(self) -> bool:
+        """Whether the task is tried once only."""
+        return self in (Retry.NOT_ON, Retry.WITHIN)
+
+
 class Condition(StrEnum):
     """What a task's `if` asks."""
 
@@ -122,7 +147,9 @@ class Task:
     failures: int = 0
     """How often its code fails before it succeeds; fewer than `tries`."""
     tries: int = 1
-    """How often it is tried."""
+    """Its `max_attempts`."""
+    retry: Retry = Retry.STEADY
+    """What else its `retry` says."""
     may_fail: bool = False
     """Its `continue_on_error`."""
     section: Section = Section.TASKS
@@ -151,6 +178,18 @@ class Task:
         return self.contract is Contract.REFUSES
 
     @property
+    def most_tries(self) -> int:
+        """How often it is tried at most."""
+        return 1 if self.retry.is_once else self.tries
+
+    def delay_seconds(self, failures: int) -> float:
+        """Return how long it waits at least before the attempt after so many failures."""
+        if self.retry is Retry.JITTERED:
+            return 0.0
+        factor = 2 ** (failures - 1) if self.retry is Retry.GROWING else 1
+        return min(RETRY_DELAY_SECONDS * factor, LONGEST_DELAY_SECONDS)
+
+    @property
     def attempt_seconds(self) -> float | None:
         """How long each attempt may take that takes longer; None when that has no limit of its own."""
         has_both = self.limit is Limit.TOTAL and self.number % 2 == 0
@@ -159,6 +198,23 @@ class Task:
 
 Graph = Mapping[str, Task]
 """Task key → task, each after its needs."""
+
+
+def codes_of(task: Task) -> frozenset[str]:
+    """Return the errors by which a task may fail that may be tried again."""
+    if task.limit.is_overrun:
+        return frozenset({"timed_out"})
+    match task.kind:
+        case Kind.PYTHON:
+            return frozenset({"planned_failure", "output_refused"})
+        case Kind.SHELL:
+            return frozenset({"exit_status"})
+        case Kind.SIGNAL:
+            return frozenset({"signal_timeout"})
+        case Kind.WORKFLOW:
+            return frozenset({"child_failed"})
+        case _:
+            return frozenset({"unexpected_error"})
 
 
 def children_of(graph: Graph, name: str) -> dict[str, Graph]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from maestro.chaos import beginnings, interference, limits
 from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, Break, Case, broken, cases_of, tasks_of
 from maestro.chaos.deeds import Deeds
-from maestro.chaos.definitions import RETRY_DELAY_SECONDS
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, TIMED_OUT, ExpectedTask
 from maestro.chaos.graphs import Graph, Kind
@@ -224,7 +223,8 @@ def retries_wait(case: Case) -> Iterator[Break]:
             if attempt.status != FAILED or started_at is None:
                 continue
             seconds = (started_at - attempt.finished_at).total_seconds()
-            if seconds < RETRY_DELAY_SECONDS:
+            failures = sum(each.attempt <= attempt.attempt for each in failed)
+            if seconds < case.graph[task.task_key].delay_seconds(failures):
                 message = f"begun {seconds:g} s after attempt {attempt.attempt} had failed"
                 yield broken(case, "retried_early", message, task)
             if attempt.error_code not in expected.codes:

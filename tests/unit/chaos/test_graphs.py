@@ -3,7 +3,7 @@ import pytest
 from executors.kinds.noop import NoopOptions
 from maestro.chaos.definitions import as_definition
 from maestro.chaos.drawing import FEWEST_TASKS, MOST_TASKS, draw_graph
-from maestro.chaos.graphs import Condition, Kind, Limit, Task
+from maestro.chaos.graphs import Condition, Kind, Limit, Retry, Task
 from workflows.definition.document import Document
 from workflows.definition.sections import Section
 from workflows.definition.spec import RunIf
@@ -40,7 +40,10 @@ def test_graphs_have_every_rule_kind_and_condition_and_failures():
     assert {task.may_fail for task in tasks} == {True, False}
     assert {task.section for task in tasks} == set(Section)
     assert {task.limit for task in tasks} == set(Limit) - {Limit.ABOVE}
-    assert {(task.failures, task.tries) for task in tasks} == {(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)}
+    assert {task.retry for task in tasks} == set(Retry)
+    assert {(task.failures, task.tries) for task in tasks} == {
+        (failures, tries) for tries in range(1, 5) for failures in range(tries)
+    }
 
 
 def test_only_what_is_decided_by_all_needs_reads_them():

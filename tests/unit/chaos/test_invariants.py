@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from maestro.chaos.graphs import Retry
 from maestro.chaos.rows import Leftovers, RepeatedLine
 from tests.unit.chaos.builders import (
     EFFECTS,
@@ -148,9 +149,9 @@ def test_a_loss_that_counts_as_a_failure_is_found():
     assert rules(a_verdict(with_task("a", tries=1))) == [("wrong_failures", "a"), ("failures_gap", "a")]
 
 
-def retried(**changes):
+def retried(task=replace(GRAPH["a"], failures=1, tries=2), **changes):  # noqa: B008 - a value
     """Judge a task that failed in its first attempt and succeeded in its second; `changes` are of its row."""
-    graph = {"a": replace(GRAPH["a"], failures=1, tries=2)}
+    graph = {"a": task}
     row = {"attempt": 2, "tries": 1, "started_at": at(3), "history": (a_failure(1),)}
     row |= {"output": {"value": 2, "attempt": 2}} | changes
     effects = [an_effect("a", number, str(number)) for number in range(1, row["attempt"] + 1)]
@@ -165,6 +166,33 @@ def test_lost_attempts_before_a_failure_are_no_tries():
     row = {"attempt": 3, "started_at": at(4), "output": {"value": 2, "attempt": 3}}
 
     assert retried(history=(a_loss(1), a_failure(2)), **row) == []
+
+
+def test_a_delay_that_grows_is_longer_each_time_up_to_the_longest():
+    task = replace(GRAPH["a"], failures=3, tries=4, retry=Retry.GROWING)
+    history = tuple(a_failure(number, started_at=at(number), finished_at=at(number + 0.5)) for number in (1, 2, 3))
+    row = {"attempt": 4, "tries": 3, "output": {"value": 2, "attempt": 4}, "history": history}
+
+    assert [task.delay_seconds(failures) for failures in (1, 2, 3)] == [0.2, 0.4, 0.5]
+    assert retried(task, **row, started_at=at(4)) == []
+    assert retried(task, **row, started_at=at(3.9)) == [("retried_early", "a")]
+    assert retried(replace(task, retry=Retry.STEADY), **row, started_at=at(3.9)) == []
+    assert retried(replace(task, retry=Retry.JITTERED), **row, started_at=at(3.51)) == []
+
+
+@pytest.mark.parametrize("rule", [Retry.NOT_ON, Retry.WITHIN])
+def test_a_task_that_is_to_be_tried_once_and_is_tried_again_is_found(rule):
+    graph = {"a": replace(FAILING["a"], tries=2, retry=rule)}
+
+    def judged(tries):
+        history = tuple(a_failure(number) for number in range(1, tries))
+        row = {"attempt": tries, "tries": tries, "started_at": at(tries + 1), "history": history}
+        failed = a_task("a", status="failed", error_code="planned_failure", **row)
+        effects = [an_effect("a", number, str(number)) for number in range(1, tries + 1)]
+        return rules(a_verdict(a_run(status="failed", outputs=None, tasks=(failed,)), graph=graph, effects=effects))
+
+    assert judged(1) == []
+    assert judged(2) == [("wrong_failures", "a")]
 
 
 @pytest.mark.parametrize(
