@@ -12,6 +12,8 @@ from maestro.chaos.graphs import Graph, Kind, Limit, Task
 from workflows.definition.sections import Section
 
 CANCELLED_SHARE = 0.06
+# What becomes of the runs below is all that a cancel of these shows.
+CANCELLED_SHARE_OF_PARENTS = 0.25
 CANCELLED_AFTER_SECONDS = (0.0, 4.0)
 # Most of these are over soon.
 CANCELLED_SHARE_OF_CHILDREN = 0.3
@@ -96,7 +98,10 @@ def draw_cancel(seed: int, workflow: str, graph: Graph, *, is_child: bool = Fals
     early anyway.
     """
     chance = random.Random(f"{seed}/cancel/{workflow}")
-    share = CANCELLED_SHARE_OF_CHILDREN if is_child else CANCELLED_SHARE
+    is_parent = any(task.kind is Kind.WORKFLOW for task in graph.values())
+    share = CANCELLED_SHARE_OF_PARENTS if is_parent else CANCELLED_SHARE
+    if is_child:
+        share = CANCELLED_SHARE_OF_CHILDREN
     if chance.random() >= share or any(_ends_early(task) for task in graph.values()):
         return None
     return chance.uniform(*(CHILDREN_CANCELLED_AFTER_SECONDS if is_child else CANCELLED_AFTER_SECONDS))

@@ -108,6 +108,10 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
     fails = kind is not Kind.SLEEP and chance.random() < (0.05 if kind.is_code else 0.2)
     can_be_answered = kind is Kind.APPROVAL or (kind is Kind.SIGNAL and not fails)
     has_contract = kind is Kind.PYTHON and chance.random() < CONTRACT_SHARE
+    is_awaited = kind is not Kind.WORKFLOW or chance.random() >= DETACHED_SHARE
+    child = _draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None
+    if child is not None and not is_awaited:
+        child = _prolonged(chance, child)
     task = Task(
         kind=kind,
         number=chance.randrange(VALUES),
@@ -123,8 +127,8 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
         may_fail=chance.random() < 0.2,
         contract=chance.choice((Contract.FITS, Contract.FITS, Contract.REFUSES)) if has_contract else Contract.NONE,
         is_answered=can_be_answered and chance.random() < ANSWERED_SHARE,
-        child=_draw_child(chance, depth + 1) if kind is Kind.WORKFLOW else None,
-        is_awaited=kind is not Kind.WORKFLOW or chance.random() >= DETACHED_SHARE,
+        child=child,
+        is_awaited=is_awaited,
     )
     return _limited(chance, task, _draw_limit(chance, task))
 
@@ -200,6 +204,14 @@ def _draw_overrun(chance: random.Random, graph: Graph, limit: Limit) -> Graph:
     """Let one of the tasks that begin first take longer than their run may."""
     key = chance.choice([key for key, task in graph.items() if not task.needs])
     return {key: _limited(chance, replace(graph[key], condition=Condition.NONE), limit)}
+
+
+def _prolonged(chance: random.Random, graph: Graph) -> Graph:
+    """Let the first task of a run take so long that the one above may end before it."""
+    first, task = next(iter(graph.items()))
+    if task.limit.is_overrun or task.kind is Kind.STOP:
+        return graph
+    return {**graph, first: replace(task, seconds=round(chance.uniform(*LONG_TASK_SECONDS), 3))}
 
 
 def _as_stop(task: Task) -> Task:
