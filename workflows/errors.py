@@ -101,7 +101,8 @@ class RunAlreadyFinished(MaestroError):
     category = Category.CONFLICT
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The run is already {status}.", details={"run_status": status})
+        ended = "been cancelled" if status == "cancelled" else status
+        super().__init__(f"The run has {ended} already.", details={"run_status": status})
 
 
 class QueueNotFound(MaestroError):

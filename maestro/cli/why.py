@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PAUSED = "paused"
 MOST_NAMED = 5
+VERBS = {"succeeded": "has", "failed": "has", "cancelled": "was"}
 
 
 @click.command("why")
@@ -43,7 +44,7 @@ def _lines(explained: Explanation, indentation: str = "", told: frozenset[str] =
     from maestro.cli import output, text
 
     name = f"Run {text.one_line(explained.run)} of {text.one_line(explained.workflow)}"
-    yield f"{indentation}{name} is {output.status(explained.status)}."
+    yield f"{indentation}{name} {VERBS.get(explained.status, 'is')} {output.status(explained.status)}."
     held = _held_by_pause(explained)
     for message, names in held.items():
         if message not in told:

@@ -246,7 +246,7 @@ def test_finished_run_tells_that_it_cannot_be_cancelled(actor, superuser, sent):
 
     answer = superuser.post(address("workflows_workflowrun_cancel", run.id), follow=True)
 
-    assert messages_of(answer) == ["The run is already succeeded."]
+    assert messages_of(answer) == ["The run has succeeded already."]
 
 
 def test_run_is_started_by_the_form_with_typed_inputs(actor, superuser, sent):

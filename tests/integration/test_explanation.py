@@ -341,7 +341,9 @@ def test_task_that_was_skipped_leads_to_what_failed(actor, connection):
     found = causes(actor, run, "c")
 
     assert [(key, code) for key, [(code, _)] in found.items()] == [("c", "skipped"), ("b", "skipped"), ("a", "failed")]
-    assert of_run(actor, run)[0][1].startswith("The run has failed at ")
+    ended = WorkflowRun.objects.get(id=run.id)
+    assert of_run(actor, run) == [("ended", f"It ended at {say_time(ended.finished_at)}: {ended.error_message}")]
+    assert "a" in ended.error_message
 
 
 def test_task_that_has_ended_says_how(actor, connection):

@@ -288,7 +288,7 @@ def test_run_that_is_over_takes_no_signal_but_knows_one_it_took(actor, sent):
     execute(run)
     send(actor, run, key="k")
 
-    with pytest.raises(RunAlreadyFinished, match="already succeeded"):
+    with pytest.raises(RunAlreadyFinished, match="has succeeded already"):
         send(actor, run)
     assert send(actor, run, key="k").task_execution.task_key == "a"
 

@@ -55,7 +55,8 @@ class CauseFinder:
     def of_run(self, run: WorkflowRun, found: Sequence[Pause]) -> Iterator[Cause]:
         """Yield what keeps all of a run, given the pauses that cover something of it."""
         if RunStatus(run.status).is_terminal:
-            yield Cause(code="ended", message=f"The run has {_ended(run.status)} at {say_time(run.finished_at)}.")
+            error = f": {run.error_message}" if run.error_message else "."
+            yield Cause(code="ended", message=f"It ended at {say_time(run.finished_at)}{error}")
             return
         if run.hold == 1:
             yield from map(_paused, (each for each in found if each.scope != PauseScope.QUEUE))
@@ -244,10 +245,6 @@ def _undecided(task: TaskExecution, details: Mapping[str, Any]) -> Cause:
 
 def _paused(pause: Pause) -> Cause:
     return Cause(code="paused", message=say_pause(pause), holder=pause.paused_by.email if pause.paused_by else "")
-
-
-def _ended(status: str) -> str:
-    return "been cancelled" if status == RunStatus.CANCELLED else status
 
 
 def _names(keys: Iterable[str]) -> str:

@@ -163,11 +163,11 @@ def test_cancel_of_a_run_whose_end_is_decided_says_how_it_ends(api: FakeApi, mae
 
 
 def test_cancel_of_a_finished_run_is_refused_in_the_servers_words(api: FakeApi, maestro: Maestro):
-    api.on_turns("POST", f"{RUN}/cancel", problem(409, "run_already_finished", "The run is already succeeded."))
+    api.on_turns("POST", f"{RUN}/cancel", problem(409, "run_already_finished", "The run has succeeded already."))
 
     result = maestro("cancel", RUN_ID)
 
-    assert (result.exit_code, result.stderr) == (1, "Error: The run is already succeeded. (request req-1)\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: The run has succeeded already. (request req-1)\n")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.unit.cli.builders import END, RUN_ID
 from tests.unit.cli.conftest import Maestro
 from tests.unit.client.fake_api import FakeApi
@@ -92,6 +94,21 @@ def test_pause_that_only_the_run_below_is_under_is_told_there(api: FakeApi, maes
         f"    Run {CHILD_ID} of child is running.",
         "    Everything is paused by ann. It holds x.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("pending", "is pending"),
+        ("succeeded", "has succeeded"),
+        ("failed", "has failed"),
+        ("cancelled", "was cancelled"),
+    ],
+)
+def test_run_is_told_as_it_stands(api: FakeApi, maestro: Maestro, status, said):
+    api.on("GET", f"/workflow-runs/{RUN_ID}/explanation", explanation() | {"status": status})
+
+    assert maestro("why", RUN_ID).stdout == f"Run {RUN_ID} of flights {said}.\n"
 
 
 def test_task_is_asked_for(api: FakeApi, maestro: Maestro):
