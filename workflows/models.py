@@ -119,6 +119,9 @@ class WorkflowRun(models.Model):
     section = models.TextField(
         db_default=Section.TASKS.value, help_text="What runs: its own tasks, or which of its hooks."
     )
+    cancelled_by = models.TextField(
+        blank=True, db_default="", help_text="E-mail address of who cancelled it, or its hooks."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     start_at = models.DateTimeField(null=True, help_text="When it begins, if not at once.")
     started_at = models.DateTimeField(null=True)

@@ -154,6 +154,7 @@ def _print_run(run: Run) -> None:
         ("deadline", text.timestamp(run.deadline_at)),
         ("finished", text.timestamp(run.finished_at)),
         ("duration", text.elapsed(run.started_at, run.finished_at, now)),
+        ("cancelled", f"by {text.one_line(run.cancelled_by)}" if run.cancelled_by else ""),
     ):
         if value:
             click.echo(f"{output.faint(f'{label:<9}')} {value}")

@@ -107,6 +107,8 @@ class Run(Representation):
     """`high`, `normal` or `low`."""
     outcome: str | None = None
     """The status it ends with, as soon as that is decided; None before."""
+    cancelled_by: str | None = None
+    """E-mail address of who cancelled it, or its hooks."""
     inputs: JsonObject = {}
     outputs: JsonValue = None
     error_message: str | None = None

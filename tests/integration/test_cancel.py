@@ -2,17 +2,21 @@
 
 import signal
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
 
-from tests.builders import start_run, statuses, wait_for_end
+from accounts.choices import Role
+from accounts.models import User
+from tests.builders import join, start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, PARKED, call_of, execute
 from tests.integration.calls import FAILED as CALL_FAILED
 from tests.integration.conftest import WorkerProcess
 from tests.integration.schedules import FAILED, SUCCEEDED, held_open, hold, row, take
 from tests.processes import suspended
 from workflows.dispatch import celery_calls, finish, leases, settle, time_limits
+from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
@@ -67,6 +71,32 @@ def test_what_has_not_begun_has_nothing_to_stop(actor, sent):
     cancel(actor, run)
 
     assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+
+
+def cancelled_by(run):
+    return WorkflowRun.objects.get(id=run.id).cancelled_by
+
+
+@pytest.mark.parametrize("start_at", [None, timedelta(hours=1)])
+def test_who_cancelled_a_run_is_kept_and_who_was_later_is_not(actor, sent, start_at):
+    reference = start_run(actor, {"a": ""}, **{"finally": {"clean": {"uses": "noop"}}}).workflow.name
+    run = runs.start_run(actor=actor, reference=reference, inputs={}, start_at=start_at)
+    ann = join(actor, Role.OPERATOR)
+
+    for each in (ann, actor):
+        cancel(each, run)
+
+    assert cancelled_by(run) == User.objects.get(id=ann.user_id).email
+
+
+def test_run_that_was_over_is_cancelled_by_nobody(actor, connection, sent):
+    run = start_run(actor, {"a": ""})
+    WorkflowRun.objects.filter(id=run.id).update(status="succeeded")
+
+    with pytest.raises(RunAlreadyFinished):
+        cancel(actor, run)
+
+    assert cancelled_by(run) == ""
 
 
 def test_call_that_somebody_else_runs_may_go_on(actor, sent, empty_queue):

@@ -164,7 +164,7 @@ def test_task_that_was_told_to_stop_says_so_and_so_does_its_run(actor, connectio
     runs.cancel_run(actor=actor, run_id=run.id)
 
     assert [code for code, _ in causes(actor, run)["a"]] == ["cancelling", "worker_lost"]
-    said = "The run ends, because somebody has cancelled it, once what runs has stopped."
+    said = f"The run ends, because {email(actor)} has cancelled it, once what runs has stopped."
     assert of_run(actor, run) == [("cancelling", said)]
 
 
@@ -355,6 +355,22 @@ def test_task_that_has_ended_says_how(actor, connection):
     assert only(actor, run, "c").message.endswith("because its condition (if) was false.")
     runs.cancel_run(actor=actor, run_id=run.id)
     assert only(actor, run, "b").code == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"cancelled_by": "ann@example.org"}, "ann@example.org has cancelled it"),
+        ({"is_awaited": True}, "nobody waits for it any more"),
+        ({}, "somebody has cancelled it"),
+    ],
+)
+def test_run_that_was_cancelled_says_by_whom(actor, changed, said):
+    run = start_run(actor, {"a": ""})
+    WorkflowRun.objects.filter(id=run.id).update(status="cancelled", finished_at=Now(), **changed)
+    ended = WorkflowRun.objects.get(id=run.id)
+
+    assert of_run(actor, run) == [("ended", f"It ended at {say_time(ended.finished_at)}, because {said}.")]
 
 
 def test_secrets_of_the_run_are_not_shown(actor):

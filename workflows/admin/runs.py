@@ -65,6 +65,7 @@ class WorkflowRunAdmin(ReadOnly, OrganizationAdmin):
         "finished_at",
         "shown_duration",
         "user",
+        "cancelled_by",
         "organization",
         "environment",
         "trigger_type",

@@ -27,11 +27,15 @@ _LOCK_RUN = "SELECT status, section, organization_id FROM workflow_runs WHERE id
 # One that has not begun has no tasks.
 _CANCEL_PENDING = """
 UPDATE workflow_runs
-SET status = 'cancelled', outcome = 'cancelled', hold = 2, reason = '', finished_at = clock_timestamp()
+SET status = 'cancelled', outcome = 'cancelled', hold = 2, reason = '', cancelled_by = %(by)s,
+    finished_at = clock_timestamp()
 WHERE id = %(run_id)s AND status = 'pending'
 """
 # Who came first says why.
-_HOLD_RUN = "UPDATE workflow_runs SET hold = 2, reason = %(reason)s WHERE id = %(run_id)s AND hold <> 2"
+_HOLD_RUN = """
+UPDATE workflow_runs SET hold = 2, reason = %(reason)s, cancelled_by = coalesce(nullif(cancelled_by, ''), %(by)s)
+WHERE id = %(run_id)s AND hold <> 2
+"""
 _HOLD_RUN_AS_TOLD = """
 UPDATE workflow_runs
 SET hold = 2, reason = %(reason)s, outcome = %(outcome)s, error_message = %(message)s, outputs = %(outputs)s
@@ -70,14 +74,15 @@ RETURNING task_key, map_index, generation, tries
 MAX_CHILDREN = 100
 
 
-def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason) -> RunStatus | None:
+def stop_run(connection: sql.Connection, run_id: UUID, reason: Reason, by: str = "") -> RunStatus | None:
     """Let nothing of a run begin any more, ask what runs to stop, and end the run if nothing is left; then do the same
     for the runs whose end it waited for, and theirs. Hooks that run
     end alike, and those that would follow them never begin; but the run ends as was decided before them.
 
-    Returns the status the run had; None when there is none. One that is over is left as it is.
+    `by` is the address of who cancels it. Returns the status the run had; None when there is none. One that is over is
+    left as it is.
     """
-    status = _stop_one(connection, run_id, reason, spares_hooks=reason == Reason.TIMED_OUT)
+    status = _stop_one(connection, run_id, reason, spares_hooks=reason == Reason.TIMED_OUT, by=by)
     _stop_children(connection, run_id)
     return status
 
@@ -102,8 +107,12 @@ def finish_and_stop(connection: sql.Connection, claim: Claim, outcome: Outcome, 
     return finished
 
 
-def _stop_one(connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool) -> RunStatus | None:
-    status, calls = sql.repeat_if_victim(lambda: _mark_stopped(connection, run_id, reason, spares_hooks=spares_hooks))
+def _stop_one(
+    connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool, by: str = ""
+) -> RunStatus | None:
+    status, calls = sql.repeat_if_victim(
+        lambda: _mark_stopped(connection, run_id, reason, spares_hooks=spares_hooks, by=by)
+    )
     # In a transaction of its own: a finisher that looked before the commit above saw the run still busy.
     advance.end_run(connection, run_id)
     celery_calls.revoke(calls)
@@ -142,10 +151,10 @@ def _mark_finished_and_stopped(
 
 
 def _mark_stopped(
-    connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool = False
+    connection: sql.Connection, run_id: UUID, reason: Reason, *, spares_hooks: bool = False, by: str = ""
 ) -> tuple[RunStatus | None, list[CallRef]]:
     """Set the run and all its open tasks to end as cancelled, in one transaction; return the calls nobody waits for."""
-    given = {"run_id": run_id, "reason": reason, "notice": NOTICE}
+    given = {"run_id": run_id, "reason": reason, "notice": NOTICE, "by": by}
     with connection.transaction(), sql.cursor(connection, dict_row) as cursor:
         run = cursor.execute(_LOCK_RUN, given).fetchone()
         if run is None:

@@ -55,16 +55,18 @@ class CauseFinder:
     def of_run(self, run: WorkflowRun, found: Sequence[Pause]) -> Iterator[Cause]:
         """Yield what keeps all of a run, given the pauses that cover something of it."""
         if RunStatus(run.status).is_terminal:
-            error = f": {run.error_message}" if run.error_message else "."
-            yield Cause(code="ended", message=f"It ended at {say_time(run.finished_at)}{error}")
+            yield Cause(code="ended", message=f"It ended at {say_time(run.finished_at)}{_why_ended(run)}")
             return
         if run.hold == 1:
             yield from map(_paused, (each for each in found if each.scope != PauseScope.QUEUE))
         if run.reason == Reason.DELAYED:
             yield self._timed("delayed", "It begins", run.start_at, is_paused=run.hold == 1)
         if run.hold == 2:
-            why = {Reason.TIMED_OUT: "its time is over", Reason.STOPPED: "one of its tasks has stopped it"}
-            reason = why.get(Reason(run.reason), "somebody has cancelled it") if run.reason else "it is cancelled"
+            why: dict[str, str] = {
+                Reason.TIMED_OUT: "its time is over",
+                Reason.STOPPED: "one of its tasks has stopped it",
+            }
+            reason = why.get(run.reason) or _say_cancelled(run)
             yield Cause(code="cancelling", message=f"The run ends, because {reason}, once what runs has stopped.")
 
     def of_task(self, task: TaskExecution, found: Sequence[Pause]) -> Iterator[Cause]:
@@ -209,6 +211,18 @@ def _ready(step: int) -> str:
     """Say that a task is ready, and whether others are taken before it or after it."""
     known = {priority.step: f", and its priority is {priority}" for priority in (Priority.HIGH, Priority.LOW)}
     return f"It is ready{known.get(step, '')}."
+
+
+def _why_ended(run: WorkflowRun) -> str:
+    if run.status == RunStatus.CANCELLED:
+        return f", because {_say_cancelled(run)}."
+    return f": {run.error_message}" if run.error_message else "."
+
+
+def _say_cancelled(run: WorkflowRun) -> str:
+    if run.cancelled_by:
+        return f"{run.cancelled_by} has cancelled it"
+    return "nobody waits for it any more" if run.is_awaited else "somebody has cancelled it"
 
 
 def _of_ended(task: TaskExecution) -> Iterator[Cause]:

@@ -81,6 +81,11 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
         allow_null=True,
         help_text="The task of kind `workflow` that started the run; null when somebody else did.",
     )
+    cancelled_by = ReasonField(
+        allow_null=True,
+        help_text="E-mail address of who cancelled it, or the hooks it ended with; null also when it was cancelled"
+        " because the run above it does not wait for it any more.",
+    )
     outcome = ReasonField(
         allow_null=True,
         help_text="The status it ends with, as soon as that is decided: while its hooks run, or what a `stop` told to"
@@ -98,6 +103,7 @@ class RunOutput(serializers.ModelSerializer[WorkflowRun]):
             "is_paused",
             "priority",
             "outcome",
+            "cancelled_by",
             "inputs",
             "outputs",
             "error_message",

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from psycopg.rows import scalar_row
 
+from accounts import selectors as accounts
 from accounts.actor import Actor
 from accounts.idempotency import keys
 from accounts.idempotency.keys import Reservation
@@ -91,7 +92,9 @@ def cancel_run(*, actor: Actor, run_id: UUID) -> WorkflowRun:
     actor.require(Permission.CANCEL_RUNS)
     if not WorkflowRun.objects.filter(id=run_id, organization_id=actor.organization_id, pruned_at=None).exists():
         raise RunNotFound
-    status = cancellation.stop_run(sql.request_connection(), run_id, Reason.CANCELLING)
+    status = cancellation.stop_run(
+        sql.request_connection(), run_id, Reason.CANCELLING, by=accounts.get_member(actor=actor).email
+    )
     if status is None:
         # Pruned a moment ago.
         raise RunNotFound

@@ -53,6 +53,13 @@ def test_priority_is_shown_unless_it_is_normal(api: FakeApi, maestro: Maestro, p
     assert [line for line in maestro("show", RUN_ID).stdout.splitlines() if "priority" in line] == shown
 
 
+def test_run_that_was_cancelled_says_by_whom(api: FakeApi, maestro: Maestro):
+    api.on("GET", RUN, run_json("cancelled", cancelled_by="ann@example.org"))
+    api.on_list(f"{RUN}/task-executions", [])
+
+    assert "cancelled by ann@example.org\n" in maestro("show", RUN_ID).stdout
+
+
 def test_runs_as_json_are_one_document(api: FakeApi, maestro: Maestro):
     api.on_list("/workflow-runs", [run_json("running")])
 
