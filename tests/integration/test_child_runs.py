@@ -558,6 +558,26 @@ class TestStopping:
 
         assert status(child) == "cancelled"
 
+    @pytest.mark.parametrize("next_waits", [False, True])
+    def test_child_of_an_attempt_that_is_tried_again_is_stopped_by_the_tick(
+        self, actor, connection, sent, monkeypatch, next_waits
+    ):
+        run = start_run_with_child(actor, more={"timeout": "1h", "retry": {"delay": "1h"}})
+        child = _begin(run)
+        TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO, expires_at=LONG_AGO)
+        with monkeypatch.context() as dead:
+            dead.setattr(cancellation, "stop_left_alone", lambda *_: None)
+            time_limits.end_overdue(connection)
+        assert (statuses(run.id), status(child)) == ({"a": "waiting (retry_backoff)"}, "running")
+        if next_waits:
+            TaskExecution.objects.filter(run_id=run.id).update(wake_at=LONG_AGO)
+            retry.wake_due(connection)
+            execute(run)
+
+        recovery.recover_children(connection)
+
+        assert [status(each) for each in children_of(run)] == ["cancelled", "running"][: 1 + next_waits]
+
     def test_child_that_is_being_stopped_keeps_no_other_from_it(self, actor, connection, sent):
         run = start(actor)
         child = _begin(run)
