@@ -106,6 +106,19 @@ def test_attempt_that_ends_meanwhile_is_not_ended_by_the_tick(actor, connection,
     assert statuses(run.id) == {"a": "succeeded"}
 
 
+def test_process_of_an_attempt_that_ends_meanwhile_is_not_to_be_killed(actor, connection, other, sent):
+    run = start_run(actor, {"a": noop(timeout="10s")})
+    claimed = take(connection, run, "a")
+    worker_id = claimed.run_id  # any
+    make_overdue(run, claim_worker_id=worker_id, claim_message="m")
+    done = "UPDATE task_executions SET status = 'succeeded', finished_at = clock_timestamp() WHERE claim_token = %s"
+
+    with held_open(other, (done, (claimed.claim_token,))) as meanwhile:
+        ending = meanwhile(lambda: time_limits.end_overdue_of_worker(connection, worker_id))
+
+    assert ending.result(10) == []
+
+
 def test_call_that_takes_too_long_is_given_up_and_revoked(actor, connection, broker, sent, empty_queue):
     run = start_run(actor, {"a": CALL | {"timeout": "10s"}, "b": "a"})
     execute(run)
