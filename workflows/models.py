@@ -150,8 +150,13 @@ class WorkflowRun(models.Model):
             ),
             LongNameIndex(
                 fields=["start_at"],
-                name="idx_workflow_runs_delayed",
-                condition=Q(status=RunStatus.PENDING, start_at__isnull=False),
+                name="idx_workflow_runs_due",
+                condition=Q(status=RunStatus.PENDING, hold=0, start_at__isnull=False),
+            ),
+            LongNameIndex(
+                fields=["deadline_at"],
+                name="idx_workflow_runs_deadline",
+                condition=Q(status=RunStatus.PENDING, deadline_at__isnull=False),
             ),
             LongNameIndex(fields=["status", "created_at"], name="idx_workflow_runs_status_created"),
             LongNameIndex(fields=["workflow", "-created_at"], name="idx_workflow_runs_workflow_id_created"),
@@ -295,14 +300,27 @@ class TaskExecution(models.Model):
                 name="idx_task_executions_queued",
                 condition=Q(status=TaskStatus.QUEUED),
             ),
-            LongNameIndex(fields=["wake_at"], name="idx_task_executions_wake", condition=Q(status=TaskStatus.WAITING)),
+            # What is paused has a time that may have been over for long: it is not to be met each time.
+            LongNameIndex(
+                fields=["wake_at"], name="idx_task_executions_due", condition=Q(status=TaskStatus.WAITING, hold=0)
+            ),
+            LongNameIndex(
+                fields=["wake_at"],
+                name="idx_task_executions_calls",
+                condition=Q(status=TaskStatus.WAITING, reason=Reason.CELERY),
+            ),
             LongNameIndex(
                 fields=["finished_at"], name="idx_task_executions_finished", condition=Q(finished_at__isnull=False)
             ),
             LongNameIndex(
                 fields=["expires_at"],
-                name="idx_task_executions_expires",
-                condition=Q(status__in=[TaskStatus.RUNNING, TaskStatus.WAITING], expires_at__isnull=False),
+                name="idx_task_executions_overdue_attempts",
+                condition=Q(status=TaskStatus.RUNNING, expires_at__isnull=False),
+            ),
+            LongNameIndex(
+                fields=["expires_at"],
+                name="idx_task_executions_overdue_waits",
+                condition=Q(Q(hold=0) | Q(reason=Reason.CELERY), status=TaskStatus.WAITING, expires_at__isnull=False),
             ),
             LongNameIndex(
                 fields=["run"],

@@ -191,7 +191,9 @@ def test_runs_that_wait_are_looked_at_in_parts(connection, waiting_runs, share_o
     waiting_runs(1000)
     sweep = recovery.ReadySweep()
     # Each run that was made at once is of the same moment, and those of a moment are never parted.
-    connection.execute("UPDATE workflow_runs SET created_at = clock_timestamp() WHERE status = 'running'")
+    connection.execute(
+        "UPDATE workflow_runs SET created_at = clock_timestamp(), started_at = '2020-01-01' WHERE status = 'running'"
+    )
     connection.execute("ANALYZE workflow_runs")
     heads = {"priorities": [3], "since": ["2020-01-01T00:00:00Z"], "until": ["2020-01-01T00:00:00Z"]}
 
@@ -249,6 +251,23 @@ def test_pause_costs_the_tick_nothing_beside_runs_that_began_before(actor, conne
 
     Pause.objects.filter(organization_id=actor.organization_id).delete()
     assert read < 100
+
+
+def test_queues_are_found_however_many_tasks_are_queued(actor, connection, waiting_runs):
+    connection.execute("UPDATE task_executions SET status = 'cancelled' WHERE status = 'queued'")
+    waiting_runs(1500)
+    connection.execute(
+        "UPDATE task_executions SET status = 'queued', queued_at = clock_timestamp(), hold = 1,"
+        " queue = CASE position WHEN 0 THEN 'one' WHEN 1 THEN 'two' ELSE 'three' END,"
+        " priority = CASE position WHEN 2 THEN 0 ELSE 3 END WHERE organization_id = %s",
+        (actor.organization_id,),
+    )
+    connection.execute("VACUUM ANALYZE task_executions")
+
+    found = connection.execute(lost_messages._QUEUES).fetchall()
+
+    assert found == [("one", 3), ("three", 0), ("three", 3), ("two", 3)]
+    assert pages(connection, lost_messages._QUEUES, None) < 50
 
 
 def test_look_at_calls_reads_those_that_are_due(connection, waiting_runs):

@@ -233,7 +233,7 @@ def test_index_finds_what_is_due(actor, connection):
         connection.execute("ANALYZE workflow_runs")
         plan = connection.execute(f"EXPLAIN {start._FIND_DUE}", {"limit": 1}).fetchall()
 
-    assert "idx_workflow_runs_delayed" in str(plan)
+    assert "idx_workflow_runs_due" in str(plan)
 
 
 @pytest.mark.parametrize(

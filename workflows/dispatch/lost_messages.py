@@ -19,7 +19,19 @@ SLACK = datetime.timedelta(seconds=15)
 # A sweep is done between two looks at the leases of workers, so it is short.
 MAX_PER_SWEEP = 200
 
-_QUEUES = "SELECT DISTINCT queue, priority FROM task_executions WHERE status = 'queued'"
+# From each queue and priority to the next in the index, however many tasks are queued.
+_QUEUES = """
+WITH RECURSIVE found AS (
+    (SELECT queue, priority FROM task_executions WHERE status = 'queued' ORDER BY queue, priority LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM found CROSS JOIN LATERAL (
+        SELECT queue, priority FROM task_executions
+        WHERE status = 'queued' AND (queue, priority) > (found.queue, found.priority)
+        ORDER BY queue, priority LIMIT 1
+    ) following
+)
+SELECT queue, priority FROM found
+"""
 # The id of the message that was sent for a queued row, as `workflows.compiler.canvas.make_message_id` makes it.
 _MESSAGE_ID = """
     (t.run_id || '.' || t.task_key || '.' || t.generation || '.' || (extract(epoch FROM t.queued_at) * 1000000)::bigint)

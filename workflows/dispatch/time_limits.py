@@ -23,6 +23,7 @@ from workflows.dispatch import advance, cancellation, celery_calls, each, finish
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import CallRef, TaskRef
 from workflows.dispatch.publish import RunRef
+from workflows.dispatch.rounds import BEGINNING, END, HIGHEST_ID, LOWEST_ID, Rounds
 from workflows.runs import joins
 from workflows.runs.statuses import Reason, TaskStatus
 
@@ -52,12 +53,14 @@ _OVERDUE_ATTEMPTS = _OVERDUE.format(status="running", due=_IS_PAST_GRACE)
 _OVERDUE_OF_WORKER = _OVERDUE.format(status="running", due=f"{_IS_PAST_GRACE} AND t.claim_worker_id = %(worker_id)s")
 # What waits for its next attempt has no `expires_at`.
 _OVERDUE_WAITS = _OVERDUE.format(status="waiting", due="(t.hold = 0 OR t.reason = 'celery')")
-# Guard, re-checked under the row lock: still waiting for its next attempt, in the queue or for its time.
-_END_WAITING = """
+# Guard, re-checked under the row lock: still waiting for its next attempt, in the queue or for its time. No index has
+# what is late, because each has a limit of its own; so any number that is not may have to be looked at.
+_HAVE_TOTAL_LIMIT = "task_executions WHERE status IN ('queued', 'waiting') AND total_limit IS NOT NULL"
+_END_WAITING = f"""
 WITH late AS (
-    SELECT id FROM task_executions
-    WHERE status IN ('queued', 'waiting') AND (status = 'queued' OR reason = 'retry_backoff') AND hold = 0
-      AND total_limit IS NOT NULL
+    SELECT id FROM {_HAVE_TOTAL_LIMIT}
+      AND first_started_at > %(after)s AND first_started_at <= %(to)s
+      AND (status = 'queued' OR reason = 'retry_backoff') AND hold = 0
       AND first_started_at < (SELECT clock_timestamp()) - total_limit
     ORDER BY first_started_at LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
@@ -72,11 +75,13 @@ RETURNING c.run_id, c.organization_id, c.task_key
 # A task inside a canvas is ready once its needs have ended, though its row says `pending`. Guard, re-checked under the
 # row lock: not begun, and the generation that was judged. The needs of a row that is younger than its limit are not
 # looked at: it cannot have been ready for longer.
+_HAVE_QUEUE_LIMIT = "task_executions WHERE status IN ('pending', 'queued') AND queue_limit IS NOT NULL"
 _END_QUEUED = f"""
 WITH late AS MATERIALIZED (
     SELECT t.id, t.generation
-    FROM task_executions t CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
-    WHERE t.status IN ('pending', 'queued') AND t.queue_limit IS NOT NULL AND t.first_started_at IS NULL AND t.hold = 0
+    FROM (SELECT * FROM {_HAVE_QUEUE_LIMIT} AND run_id > %(after)s AND run_id <= %(to)s OFFSET 0) t
+         CROSS JOIN LATERAL ({joins.COUNT_NEEDS}) n
+    WHERE t.first_started_at IS NULL AND t.hold = 0
       AND t.created_at + t.queue_limit < (SELECT clock_timestamp())
       AND {joins.MAY_BE_DECIDED} AND {joins.DECISION} = 'run'
       AND coalesce(n.last_finished_at, t.created_at) + t.queue_limit < clock_timestamp()
@@ -103,9 +108,11 @@ ORDER BY expires_at LIMIT %(limit)s
 # Paused until after its deadline, or due for its start while no beat ran.
 _OVERDUE_STARTS = """
 SELECT id FROM workflow_runs
-WHERE status = 'pending' AND start_at <= (SELECT clock_timestamp()) AND deadline_at < clock_timestamp()
-ORDER BY start_at LIMIT %(limit)s
+WHERE status = 'pending' AND deadline_at < (SELECT clock_timestamp()) AND start_at <= clock_timestamp()
+ORDER BY deadline_at LIMIT %(limit)s
 """
+_with_total_limit = Rounds(_HAVE_TOTAL_LIMIT, key="first_started_at", lowest=BEGINNING, highest=END)
+_with_queue_limit = Rounds(_HAVE_QUEUE_LIMIT, key="run_id", lowest=LOWEST_ID, highest=HIGHEST_ID)
 
 
 def end_overdue(connection: sql.Connection) -> int:
@@ -207,9 +214,10 @@ def _timed_out(row: Mapping[str, Any]) -> TaskResult:
 
 def _end_waiting(connection: sql.Connection) -> int:
     ended = 0
-    for statement in (_END_WAITING, _END_QUEUED):
-        with sql.cursor(connection, dict_row) as cursor:
-            rows = cursor.execute(statement, {"limit": MAX_PER_LOOK}).fetchall()
+    for rows in (
+        _with_total_limit.look(connection, _END_WAITING, dict_row, limit=MAX_PER_LOOK),
+        _with_queue_limit.look(connection, _END_QUEUED, dict_row, limit=MAX_PER_LOOK),
+    ):
         for row in rows:
             run = RunRef(run_id=row["run_id"], organization_id=row["organization_id"])
             with each.run_of(run.run_id):
