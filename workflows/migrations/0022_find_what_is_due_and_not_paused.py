@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('workflows', '0020_prefer_runs'),
+        ('workflows', '0021_keep_who_cancelled'),
     ]
 
     operations = [
