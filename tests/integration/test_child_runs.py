@@ -22,6 +22,7 @@ from workflows.dispatch import (
     retry,
     time_limits,
 )
+from workflows.dispatch import start as start_of_runs
 from workflows.dispatch.children import PlannedChild
 from workflows.dispatch.finish import Outcome
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
@@ -281,6 +282,19 @@ class TestBeginning:
 
         child = child_of(run)
         assert (child.hold, row(child, "x").hold, sent) == (1, 1, ["a"])
+
+    def test_child_that_a_paused_task_does_not_wait_for_starts(self, actor, connection, sent, monkeypatch):
+        run = start(actor)
+        claimed = take(connection, run, "a")
+        planned = children.plan(connection, claimed, ChildRun(workflow="child", is_awaited=False))
+        pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="")
+        # Whoever looks at pauses before the first tasks are sent would let it go; it need not live to.
+        monkeypatch.setattr(start_of_runs, "send_first", lambda *_: None)
+
+        children.begin(connection, claimed, planned)
+
+        child = children_of(run).get()
+        assert (child.hold, row(child, "x").hold) == (0, 0)
 
     def test_child_of_a_hook_whose_queue_is_paused_is_at_no_hooks_itself(self, actor, connection, sent):
         apply(actor, {"x": ""})
