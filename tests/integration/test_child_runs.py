@@ -122,6 +122,16 @@ class TestBeginning:
 
         assert [statuses(child_of(run, key).id) for key in "ab"] == [{"old": "queued"}, {"new": "queued"}]
 
+    def test_of_workflows_that_had_the_name_the_one_in_use_is_run(self, actor, sent):
+        earlier = apply(actor, {"x": ""})
+        catalog.archive_workflow(actor=actor, reference="child")
+        run = start(actor)
+
+        execute(run)
+
+        assert child_of(run).workflow_id != earlier.id
+        assert statuses(run.id)["a"] == "waiting (child_run)"
+
     @pytest.mark.parametrize(
         ("options", "code", "message"),
         [
@@ -282,6 +292,17 @@ class TestBeginning:
 
         child = child_of(run)
         assert (child.hold, row(child, "x").hold, sent) == (1, 1, ["a"])
+
+    def test_child_of_a_paused_task_is_written_as_held(self, actor, connection, sent, monkeypatch):
+        run = start(actor)
+        claimed, planned = plan_of(connection, run)
+        pauses.pause(actor=actor, target=PauseTarget(run_id=run.id), reason="")
+        monkeypatch.setattr(start_of_runs, "send_first", lambda *_: None)
+
+        children.begin(connection, claimed, planned)
+
+        child = child_of(run)
+        assert (child.hold, child.reason, row(child, "x").hold) == (1, "paused", 1)
 
     def test_child_that_a_paused_task_does_not_wait_for_starts(self, actor, connection, sent, monkeypatch):
         run = start(actor)
