@@ -261,6 +261,16 @@ def test_payload_that_cannot_be_kept_is_refused(actor, sent, payload):
         send(actor, run, payload=payload)
 
 
+def test_payload_that_its_schema_makes_too_large_is_refused(actor, sent):
+    schema = {"type": "object", "properties": {"more": {"type": "string", "default": "x" * 60_000}}}
+    run = start_run(actor, {"a": waiting(schema=schema)})
+
+    with pytest.raises(PayloadRefused, match="at most 1,048,576 are allowed"):
+        send(actor, run, payload={"text": "x" * 1_000_000})
+
+    assert not RunSignal.objects.filter(run=run).exists()
+
+
 def test_signal_more_than_tasks_wait_for_is_refused(actor, sent):
     run = start_run(actor, {"a": waiting(), "b": ""})
     send(actor, run)
