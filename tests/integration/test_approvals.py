@@ -239,6 +239,17 @@ def test_form_that_is_not_answered_as_asked_is_refused_with_all_problems(actor, 
     assert statuses(run.id)["a"] == "waiting (approval)"
 
 
+@pytest.mark.parametrize("size", [1_048_550, 2_000_000])
+def test_answers_that_are_too_large_to_keep_are_refused(actor, sent, size):
+    run = begin(actor, {"a": asking(form={"text": {"type": "string"}}), "b": "a"})
+
+    with pytest.raises(FormRefused, match="form"):
+        decide(actor, run, form={"text": "x" * size})
+
+    assert statuses(run.id)["a"] == "waiting (approval)"
+    assert not ApprovalDecision.objects.filter(task_execution__run=run).exists()
+
+
 def test_rejection_needs_no_answers(actor, sent):
     run = begin(actor, {"a": asking(form=FORM)})
 

@@ -21,6 +21,7 @@ from workflows.catalog import cache
 from workflows.catalog.cache import CompiledVersion
 from workflows.definition.awaited import AwaitedSignal, awaited_signals, form_of, resolve_form, resolve_payload
 from workflows.definition.canonical import comparable_json
+from workflows.definition.problems import Problem
 from workflows.definition.values import JsonValue
 from workflows.dispatch import signals, waits
 from workflows.dispatch.waits import Waiting
@@ -142,9 +143,12 @@ def decide_approval(
         before = _find_decision(task, status)
         if before is None:
             _require_open(actor, member, task, status, hold)
+            result = _result_of(decision)
+            if outcome is Outcome.APPROVED and result.error is not None:
+                problems = problems or [Problem(code="too_large", path=("form",), message=result.error.message)]
             if problems:
                 raise FormRefused(problems)
-            if waits.write_end(connection, task, version, _result_of(decision), _note_of(decision)) is None:
+            if waits.write_end(connection, task, version, result, _note_of(decision)) is None:
                 # Its deadline came first, a moment ago.
                 raise ApprovalNotAwaited(task_key, _get_task(connection, given)[0])
             decision.save(force_insert=True)
