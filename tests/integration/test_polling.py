@@ -90,6 +90,30 @@ class TestSteps:
         past = TaskAttempt.objects.get(task_execution__run_id=run.id)
         assert (past.attempt, past.error_code) == (1, "unexpected_status")
 
+    def test_next_attempt_knows_nothing_of_what_the_one_before_has_asked(self, actor, connection, sent):
+        with serving(Job("running", None)) as server:
+            run = start_run(actor, {"a": asking(server, {"retry": {"delay": 0}})})
+            execute(run)
+            wake(connection, run)
+            execute(run)
+        wake(connection, run)
+
+        claimed = claim.claim(connection, task_of(run, "a"), Holder(worker="test", worker_id=None), uuid4())
+
+        assert (claimed.attempt, claimed.resumed, row(run, "a").resumed_at) == (2, None, None)
+
+    def test_every_time_that_it_asks_is_another_claim(self, actor, connection, sent):
+        with serving(Job("running")) as server:
+            run = start_run(actor, {"a": asking(server)})
+            execute(run)
+            dates = []
+            for _ in range(2):
+                wake(connection, run)
+                execute(run)
+                dates.append(row(run, "a").resumed_at)
+
+        assert row(run, "a").started_at < dates[0] < dates[1]
+
     def test_time_limit_of_the_attempt_counts_from_its_first_request(self, actor, connection, sent):
         with serving(Job("running")) as server:
             run = start_run(actor, {"a": asking(server, {"timeout": "1h"})})
