@@ -91,6 +91,18 @@ def test_paused_waits_keep_no_other_from_its_end(actor, connection, sent, monkey
     assert (statuses(paused.id), statuses(run.id)) == ({"a": "waiting (sleep)"}, {"a": "succeeded"})
 
 
+def test_paused_waits_keep_no_other_from_its_time_limit(actor, connection, sent, monkeypatch):
+    monkeypatch.setattr(time_limits, "MAX_PER_LOOK", 1)
+    paused, run = (start_run(actor, {"a": sleeping({"timeout": "1h"}, duration="2d")}) for _ in range(2))
+    for each, ended, value in ((paused, "1998-01-01T00:00:00Z", 1), (run, "1999-01-01T00:00:00Z", 0)):
+        execute(each)
+        TaskExecution.objects.filter(run_id=each.id).update(started_at=ended, expires_at=ended, hold=value)
+
+    time_limits.end_overdue(connection)
+
+    assert (statuses(paused.id), statuses(run.id)) == ({"a": "waiting (sleep)"}, {"a": "failed"})
+
+
 def test_run_ends_with_a_sleep_that_is_its_last_task(actor, connection, sent):
     run = start_run(actor, {"a": sleeping(until="2020-01-01T00:00:00Z")})
     execute(run)
