@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from executors.base import TaskError
+from executors.base import TaskError, TaskResult
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.calls import CALL, FAILED, call_of, execute
 from tests.integration.schedules import HOLDER, held_open, hold, ref, row, take, task_of
-from workflows.dispatch import advance, execution, finish, leases, retry, settle
+from workflows.dispatch import advance, execution, finish, leases, retry, settle, time_limits, waits
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.retry import Retry
 from workflows.models import TaskAttempt, TaskExecution
@@ -218,6 +218,37 @@ def test_call_that_failed_is_made_again_under_another_id(actor, connection, sent
     assert settle.settle(connection, call_of(run, tries=1), FAILED)
 
     assert statuses(run.id) == {"a": "failed", "b": "skipped (upstream_failed)"}
+
+
+def waiting_for_a_signal():
+    return {"uses": "signal", "with": {"name": "go"}, "timeout": "1h"}
+
+
+@pytest.mark.parametrize("most", [2, 9])
+def test_end_of_a_wait_that_two_beats_find_overdue_is_one_failure(actor, connection, other, sent, most):
+    run = start_run(actor, {"a": waiting_for_a_signal() | {"retry": {"max_attempts": most, "delay": "1h"}}})
+    execute(run)
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+
+    with held_open(other) as meanwhile:
+        time_limits.end_overdue(other)
+        second = meanwhile(lambda: time_limits.end_overdue(connection))
+    second.result(10)
+
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+    assert row(run, "a").tries == 1
+
+
+def test_what_a_wait_comes_to_after_its_failure_is_tried_again_changes_nothing(actor, connection, sent):
+    run = start_run(actor, {"a": waiting_for_a_signal() | {"retry": {"delay": "1h"}}, "b": "a"})
+    execute(run)
+    _, _, before = waits.find(connection, run.id, "a")
+    TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+    time_limits.end_overdue(connection)
+
+    assert not waits.end(connection, before, TaskResult(output="late"))
+
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)", "b": "pending"}
 
 
 def test_end_of_a_canvas_is_looked_at_when_the_retried_task_ends(actor, connection, sent):
