@@ -289,7 +289,7 @@ def test_late_result_that_waits_for_the_attempt_being_taken_back_is_noted(actor,
 def test_lost_calls_are_counted(actor, connection, counted):
     run = start_run(actor, {"a": ""})
     take(connection, run)
-    TaskExecution.objects.filter(run_id=run.id).update(status="waiting")
+    TaskExecution.objects.filter(run_id=run.id).update(status="waiting", reason="celery")
 
     assert leases.take_back_call(connection, task_id=row(run, "a").id, generation=0, attempt=1)
     assert not leases.take_back_call(connection, task_id=row(run, "a").id, generation=0, attempt=1)

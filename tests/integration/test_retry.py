@@ -220,6 +220,18 @@ def test_call_that_failed_is_made_again_under_another_id(actor, connection, sent
     assert statuses(run.id) == {"a": "failed", "b": "skipped (upstream_failed)"}
 
 
+def test_call_that_failed_while_it_is_found_lost_waits_for_its_next_attempt(actor, connection, sent, empty_queue):
+    run = start_run(actor, {"a": CALL | {"retry": {"delay": "1h"}}})
+    execute(run)
+    found = {"task_id": row(run, "a").id, "generation": 0, "attempt": 1}
+    settle.settle(connection, call_of(run), FAILED)
+
+    assert not leases.take_back_call(connection, **found)
+
+    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
+    assert row(run, "a").platform_failures == 0
+
+
 def waiting_for_a_signal():
     return {"uses": "signal", "with": {"name": "go"}, "timeout": "1h"}
 

@@ -52,11 +52,14 @@ _RUN_BY_STOPPED = """
     FROM task_executions t
     WHERE t.status = 'running' AND t.claim_worker_id = %(worker_id)s
 """
-# Guard of a call, re-checked under the row lock: still waiting for the call that was judged; a paused run's is left
-# until it goes on.
+# Guard of a call, re-checked under the row lock: still waiting for the call that was judged, and not by now, under the
+# same attempt, for the next one; a paused run's is left until it goes on.
 _LOST_CALL = "SELECT t.id, t.claim_token, false AS has_stopped FROM task_executions t WHERE t.id = %(id)s"
 _IS_RUNNING = "c.status = 'running'"
-_IS_WAITING = "c.status = 'waiting' AND c.hold = 0 AND c.generation = %(generation)s AND c.attempt = %(attempt)s"
+_IS_WAITING = """
+    c.status = 'waiting' AND c.reason = 'celery' AND c.hold = 0 AND c.generation = %(generation)s
+    AND c.attempt = %(attempt)s
+"""
 # `on_worker_lost` stands in the definition, which never changes. It is unpacked once for a version, not for each task.
 _TAKE_BACK = """
 WITH lost AS MATERIALIZED ({lost}), never_again AS MATERIALIZED (
