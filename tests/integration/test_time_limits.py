@@ -131,6 +131,17 @@ def test_call_that_takes_too_long_is_given_up_and_revoked(actor, connection, bro
     assert row(run, "a").error_code == "timed_out"
 
 
+def test_call_that_takes_too_long_is_given_up_during_a_pause_too(actor, connection, broker, sent, empty_queue):
+    """It runs on in a worker of somebody else's, as what runs here does."""
+    run = start_run(actor, {"a": CALL | {"timeout": "10s"}})
+    execute(run)
+    make_overdue(run, hold=1)
+
+    time_limits.end_overdue(connection)
+
+    assert statuses(run.id) == {"a": "failed"}
+
+
 @pytest.mark.parametrize("key", ["a", "b"], ids=["sent", "inside a canvas"])
 def test_task_that_no_worker_begins_in_time_fails(actor, connection, sent, key):
     limited = noop(timeout={"queue": "10s"})
