@@ -1,5 +1,6 @@
 """`maestro chaos`, as a person types it: it notices what does not hold, and leaves nothing behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -112,8 +113,9 @@ def spoil_an_output(home):
     ports, secrets = read_record(home).ports, load_or_create_secrets(home)
     url = postgres.url("maestro", secrets.maestro_password, ports.postgres)
     deadline = time.monotonic() + START_SECONDS
-    with psycopg.connect(url, autocommit=True) as connection:
-        while time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        # The campaign restarts the database meanwhile.
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url, autocommit=True) as connection:
             row = connection.execute(
                 """
                 UPDATE task_executions SET output = '{"value": -5}' WHERE id = (
@@ -125,7 +127,7 @@ def spoil_an_output(home):
             ).fetchone()
             if row is not None:
                 return {"run_id": row[0], "task_key": row[1]}
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise AssertionError("no run ended")
 
 
