@@ -147,6 +147,14 @@ def _kill_child(ground: Ground, chance: random.Random) -> Blow | None:
     return Blow(detail=f"child of a worker, pid {victim.pid}")
 
 
+def _kill_api(ground: Ground, chance: random.Random) -> Blow | None:
+    return _end_server(ground, "api", signal.SIGKILL)
+
+
+def _kill_beat(ground: Ground, chance: random.Random) -> Blow | None:
+    return _end_server(ground, "beat", signal.SIGKILL)
+
+
 def _flush_broker(ground: Ground, chance: random.Random) -> Blow:
     ground.broker.flushall()
     return Blow(detail="FLUSHALL")
@@ -165,7 +173,7 @@ def _restart_database(ground: Ground, chance: random.Random) -> Blow | None:
 def _end_server(ground: Ground, name: str, sent: signal.Signals) -> Blow | None:
     for process in ground.stack.processes(name):
         process.send_signal(sent)
-        return Blow(detail=f"{name}, {sent.name}", forgets_commits=sent is signal.SIGQUIT)
+        return Blow(detail=f"{name}, {sent.name}", forgets_commits=name == "postgres" and sent is signal.SIGQUIT)
     return None
 
 
@@ -291,6 +299,8 @@ _PAUSED: Mapping[str, Callable[[ScratchStack], list[list[psutil.Process]]]] = {
 _FAULTS: Mapping[FaultKind, Callable[[Ground, random.Random], Blow | None]] = {
     FaultKind.KILL_WORKER: _kill_worker,
     FaultKind.KILL_CHILD: _kill_child,
+    FaultKind.KILL_API: _kill_api,
+    FaultKind.KILL_BEAT: _kill_beat,
     FaultKind.FLUSH_BROKER: _flush_broker,
     FaultKind.RESTART_BROKER: _restart_broker,
     FaultKind.RESTART_DATABASE: _restart_database,

@@ -19,6 +19,8 @@ class FaultKind(StrEnum):
 
     KILL_WORKER = "kill-worker"
     KILL_CHILD = "kill-child"
+    KILL_API = "kill-api"
+    KILL_BEAT = "kill-beat"
     FLUSH_BROKER = "flush-broker"
     RESTART_BROKER = "restart-broker"
     RESTART_DATABASE = "restart-database"
@@ -30,11 +32,22 @@ class FaultKind(StrEnum):
 
 
 # What these do not touch is as quick as ever.
-HARMLESS = frozenset({FaultKind.FLUSH_BROKER, FaultKind.DUPLICATE, FaultKind.REORDER, FaultKind.HOLD})
+HARMLESS = frozenset(
+    {
+        FaultKind.KILL_API,
+        FaultKind.FLUSH_BROKER,
+        FaultKind.DUPLICATE,
+        FaultKind.REORDER,
+        FaultKind.HOLD,
+    }
+)
 # Least seconds between two of a kind: a worker that is killed while it starts, again and again, shows nothing.
 REST_SECONDS = {
     FaultKind.KILL_WORKER: 8.0,
     FaultKind.KILL_CHILD: 1.0,
+    # Nothing is started while the API comes back.
+    FaultKind.KILL_API: 30.0,
+    FaultKind.KILL_BEAT: 15.0,
     FaultKind.FLUSH_BROKER: 5.0,
     FaultKind.RESTART_BROKER: 6.0,
     FaultKind.RESTART_DATABASE: 8.0,

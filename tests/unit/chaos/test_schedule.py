@@ -1,6 +1,6 @@
 from itertools import islice, pairwise
 
-from maestro.chaos.schedule import REST_SECONDS, FaultKind, draw_faults
+from maestro.chaos.schedule import REST_SECONDS, FaultKind, Injected, draw_faults
 
 
 def first(count, seed=1, kinds=tuple(FaultKind)):
@@ -36,3 +36,9 @@ def test_a_kind_rests_before_it_happens_again():
     for kind in FaultKind:
         times = [fault.after_seconds for fault in first(300) if fault.kind is kind]
         assert min(after - before for before, after in pairwise(times)) >= REST_SECONDS[kind]
+
+
+def test_the_api_may_be_away_without_an_excuse_for_what_is_late_and_beat_may_not():
+    away = {kind: Injected(kind=kind, detail="", at=1, until=1).is_disturbing for kind in FaultKind}
+
+    assert (away[FaultKind.KILL_API], away[FaultKind.KILL_BEAT]) == (False, True)

@@ -112,9 +112,9 @@ WRONG = [
     (
         "chaos --faults frobnicate",
         2,
-        "there is no fault 'frobnicate'. There are kill-worker, kill-child, flush-broker,",
+        "there is no fault 'frobnicate'. There are kill-worker, kill-child, kill-api,",
     ),
-    ("chaos --faults ,", 2, "name at least one of kill-worker, kill-child, flush-broker,"),
+    ("chaos --faults ,", 2, "name at least one of kill-worker, kill-child, kill-api,"),
     ("chaos --runs 0", 2, "'0' is no number of runs: give a whole number from 1 to 100,000."),
     ("chaos --seed now", 2, "'now' is no seed: give a whole number from 0 to 2,147,483,647."),
     ("chaos --report none/report.md", 1, "There is no directory none."),
