@@ -16,8 +16,10 @@ from maestro.chaos.rows import Ask, RunRow, SignalRow, TaskRow
 from workflows.definition.sections import Section
 
 CANCELLED = "cancelled"
-# For so long after a pause, or after something was killed or went on, what is due may be late.
+# For so long after something was killed or went on, what is due may be late…
 SETTLE_SECONDS = 15.0
+# …and for so long after a pause.
+RESUME_SECONDS = 5.0
 # For so long after a claim its commit may still be in no file.
 COMMIT_SECONDS = 2.0
 # For so long the code of a task may begin after its claim: its process may stand still in between.
@@ -95,7 +97,7 @@ class Case:
 
     def is_disturbed(self, begun_at: float, ended_at: float) -> bool:
         """Tell whether somebody may have been away or held between two moments who would have done what was due."""
-        held = ((hold.begun_at, hold.ended_at + SETTLE_SECONDS) for hold in self.holds)
+        held = ((hold.begun_at, hold.ended_at + RESUME_SECONDS) for hold in self.holds)
         return any(begun_at < until and at < ended_at for at, until in (*self.disturbances, *held))
 
     def may_forget(self, effect: Effect, *, before: float = math.inf) -> bool:

@@ -26,6 +26,8 @@ RUN_LIMIT_SHARE = 0.06
 RUN_LIMIT_SHARE_OF_CHILD = 0.1
 CONTRACT_SHARE = 0.1
 LIMIT_SHARES = {Limit.AMPLE: 0.15, Limit.ATTEMPT: 0.03, Limit.TOTAL: 0.02, Limit.QUEUE: 0.03}
+# What becomes of the run that is waited for is all that these show.
+LIMIT_SHARES_OF_PARENTS = LIMIT_SHARES | {Limit.ATTEMPT: 0.15, Limit.TOTAL: 0.05}
 # What fails so often would leave little of its graph to run otherwise.
 OVERRUN_MAY_FAIL_SHARE = 0.6
 STUBBORN_SHARE = 0.3
@@ -135,7 +137,8 @@ def _draw_task(chance: random.Random, needs: tuple[str, ...], *, depth: int) -> 
 
 def _draw_limit(chance: random.Random, task: Task) -> Limit:
     left = chance.random()
-    for limit, share in LIMIT_SHARES.items():
+    shares = LIMIT_SHARES_OF_PARENTS if task.kind is Kind.WORKFLOW else LIMIT_SHARES
+    for limit, share in shares.items():
         if left < share:
             # From when a task that joins early is ready, only the engine knows.
             return Limit.AMPLE if limit is Limit.QUEUE and not task.reads_needs else limit

@@ -34,6 +34,7 @@ class FaultKind(StrEnum):
 # What these do not touch is as quick as ever.
 HARMLESS = frozenset(
     {
+        FaultKind.KILL_CHILD,
         FaultKind.KILL_API,
         FaultKind.FLUSH_BROKER,
         FaultKind.DUPLICATE,
