@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, Entry] = {
     "attempts": Entry("Runs", "maestro.cli.attempts:attempts_command", "List how often tasks were tried, and why."),
     "logs": Entry("Runs", "maestro.cli.logs:logs_command", "Print what tasks wrote."),
     "signal": Entry("Runs", "maestro.cli.signals:signal_command", "Send a signal to a run that waits for it."),
+    "signals": Entry("Runs", "maestro.cli.signals:signals_command", "List the signals that were sent to a run."),
     "approvals": Entry("Runs", "maestro.cli.approvals:approvals_command", "List what waits for a decision."),
     "approve": Entry("Runs", "maestro.cli.approvals:approve_command", "Approve what a task asks."),
     "reject": Entry("Runs", "maestro.cli.approvals:reject_command", "Reject what a task asks."),

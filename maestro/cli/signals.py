@@ -1,7 +1,8 @@
-"""`maestro signal`: send a signal to a run."""
+"""`maestro signal` and `signals`: send a signal to a run, and see what was sent to it."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -47,3 +48,33 @@ def signal_command(
         return
     taken = f"Task {text.one_line(signal.taken_by)} took it." if signal.taken_by else "No task waits for it yet."
     click.echo(f"Sent the signal {text.one_line(signal.name)} to run {run_id}. {taken}")
+
+
+@click.command("signals")
+@click.argument("run_id", metavar="RUN", type=RunId())
+@json_option
+@connected
+def signals_command(client: Client, run_id: str, as_json: bool) -> None:
+    """List the signals that were sent to a run, the oldest first, and which task took each."""
+    from maestro.cli import output, text
+
+    signals = list(client.runs.iterate_signals(run_id))
+    if as_json:
+        output.print_json([signal.to_json() for signal in signals])
+        return
+    if not signals:
+        click.echo("No signal was sent to that run.", err=True)
+        return
+    output.print_table(
+        ("signal", "received", "by", "taken by", "payload"),
+        (
+            (
+                text.one_line(signal.name),
+                text.timestamp(signal.received_at),
+                text.one_line(signal.sent_by or ""),
+                text.one_line(signal.taken_by or ""),
+                text.one_line(json.dumps(signal.payload, ensure_ascii=False)),
+            )
+            for signal in signals
+        ),
+    )

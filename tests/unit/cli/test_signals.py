@@ -1,4 +1,4 @@
-"""signal."""
+"""signal, signals."""
 
 from __future__ import annotations
 
@@ -90,3 +90,21 @@ def test_refusal_lists_what_is_wrong_with_the_payload(api: FakeApi, maestro: Mae
     assert result.exit_code == 1
     assert "payload: lacks the key amount [missing_key]\n" in result.stderr
     assert "2 problems; nothing was done." in result.stderr
+
+
+def test_signals_of_a_run_are_listed_with_who_sent_and_who_took_them(api: FakeApi, maestro: Maestro):
+    early = SENT | {"payload": {"amount": 3}, "sent_by": None, "taken_by": None, "taken_at": None}
+    api.on_list(PATH, [SENT, early])
+
+    assert maestro("signals", RUN_ID).stdout.splitlines() == [
+        "SIGNAL   RECEIVED              BY               TAKEN BY  PAYLOAD",
+        "payment  2026-01-02 03:04:05Z  ann@example.org  paid      null",
+        'payment  2026-01-02 03:04:05Z                             {"amount": 3}',
+    ]
+    assert json.loads(maestro("signals", RUN_ID, "--json").stdout) == [SENT, early]
+
+
+def test_run_without_signals_says_so(api: FakeApi, maestro: Maestro):
+    api.on_list(PATH, [])
+
+    assert maestro("signals", RUN_ID).stderr == "No signal was sent to that run.\n"
