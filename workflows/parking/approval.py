@@ -179,7 +179,7 @@ def say_who_may(details: Mapping[str, JsonValue]) -> str:
     """Return in words who may decide."""
     parts = ["whoever may cancel the run"] if details["approvers"] is None else []
     for each in approver_lists(details):
-        parts += [f"a member with the role {role}" for role in each["roles"]]
+        parts += [f"a member with the role {' or '.join(each['roles'])}"] if each["roles"] else []
         parts += each["users"]
     return " or ".join(dict.fromkeys(parts))
 

@@ -109,6 +109,8 @@ def test_who_may_decide(details, role, email, may_cancel, expected):
 def test_who_may_decide_is_said_in_words():
     assert say_who_may(DETAILS) == "a member with the role admin or Ann@example.org"
     assert say_who_may(OPEN) == "whoever may cancel the run"
+    several = {"roles": ["owner", "admin"], "users": []}
+    assert say_who_may(DETAILS | {"approvers": several}) == "a member with the role owner or admin"
     assert say_who_may(ESCALATED).endswith("or a member with the role operator or bob@example.org")
 
 
