@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 
 from tests.builders import make_waiting_runs, start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
+from workflows import dispatch
 from workflows.dispatch import (
     advance,
     call_watch,
@@ -23,7 +24,10 @@ from workflows.dispatch import (
     lost_messages,
     pausing,
     recovery,
+    retry,
     signals,
+    time_limits,
+    waits,
 )
 from workflows.dispatch.rounds import HIGHEST_ID, LOWEST_ID
 from workflows.models import Pause, TaskExecution
@@ -251,6 +255,53 @@ def test_pause_costs_the_tick_nothing_beside_runs_that_began_before(actor, conne
 
     Pause.objects.filter(organization_id=actor.organization_id).delete()
     assert read < 100
+
+
+def test_what_is_due_and_paused_costs_the_tick_nothing(actor, connection, waiting_runs):
+    waiting_runs(1500)
+    given = (actor.organization_id,)
+    connection.execute(
+        "UPDATE task_executions SET reason = 'sleep', hold = 1, wake_at = '2020-01-01', expires_at = '2020-01-01'"
+        " WHERE organization_id = %s AND status = 'waiting'",
+        given,
+    )
+    connection.execute(
+        "UPDATE workflow_runs SET status = 'pending', reason = 'delayed', hold = 1, start_at = '2020-01-01'"
+        " WHERE organization_id = %s",
+        given,
+    )
+    connection.execute("VACUUM ANALYZE task_executions")
+    connection.execute("VACUUM ANALYZE workflow_runs")
+    looking = {"limit": 200}
+    calls = looking | {"first": call_watch.FIRST_LOOK, "longest": call_watch.LONGEST_LOOK}
+
+    read = {
+        "ends of waits": pages(connection, waits._DUE, looking | {"reasons": list(waits._WHEN_DUE)}),
+        "next attempts": pages(connection, retry._WAKE, looking),
+        "calls": pages(connection, call_watch._DUE, calls),
+        "overdue waits": pages(connection, time_limits._OVERDUE_WAITS, looking),
+        "starts": pages(connection, dispatch.start._FIND_DUE, looking),
+        "overdue starts": pages(connection, time_limits._OVERDUE_STARTS, looking),
+    }
+
+    assert max(read.values()) < 50, read
+
+
+def test_tasks_with_limits_of_their_own_are_looked_at_in_parts(actor, connection, waiting_runs, share_of_look):
+    waiting_runs(1000)
+    connection.execute(
+        "UPDATE task_executions SET total_limit = '1 year', queue_limit = '1 year', first_started_at ="
+        " CASE status WHEN 'waiting' THEN clock_timestamp() END WHERE organization_id = %s",
+        (actor.organization_id,),
+    )
+    connection.execute("VACUUM ANALYZE task_executions")
+
+    shares = [
+        share_of_look(time_limits._with_total_limit, time_limits.end_overdue, time_limits._END_WAITING),
+        share_of_look(time_limits._with_queue_limit, time_limits.end_overdue, time_limits._END_QUEUED),
+    ]
+
+    assert max(shares) < 0.25, shares
 
 
 def test_queues_are_found_however_many_tasks_are_queued(actor, connection, waiting_runs):
