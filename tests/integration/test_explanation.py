@@ -276,6 +276,27 @@ def test_task_that_waits_for_a_run_explains_that_run(actor):
     assert [[cause.code for cause in each.causes] for each in task.child.tasks] == [["retry"]]
 
 
+def test_of_many_runs_below_only_some_are_explained(actor, monkeypatch):
+    """Each costs several queries, and has runs below it in turn."""
+    waiting = {"uses": "workflow", "with": {"workflow": "child"}}
+    catalog.apply_definition(actor=actor, document=Document.of(definition({"x": FAILING}, name="child")))
+    catalog.apply_definition(actor=actor, document=Document.of(definition({"m": waiting, "n": waiting}, name="middle")))
+    below = waiting | {"with": {"workflow": "middle"}}
+    run = start_run(actor, {"a": below, "b": below, "c": below})
+    for key in ("a", "b", "c"):
+        execute(run, key)
+        for inner in ("m", "n"):
+            execute(row(run, key).child_run, inner)
+    monkeypatch.setattr(explanation, "MOST_RUNS", 4)
+
+    explained = explanation.explain(actor=actor, run_id=run.id)
+
+    children = [task.child for task in explained.tasks]
+    below = [[task.child is not None for task in child.tasks] for child in children if child]
+    assert ([child is not None for child in children], below) == ([True, True, False], [[True, True], [False, False]])
+    assert explained.tasks[2].causes[0].holder == f"run {row(run, 'c').child_run_id}"
+
+
 def test_task_that_waits_for_a_call_says_so(actor, empty_queue):
     run = start_run(actor, {"a": CALL})
     execute(run)

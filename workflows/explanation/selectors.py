@@ -21,6 +21,8 @@ from workflows.runs.statuses import OPEN_TASK_STATUSES, Reason, TaskStatus
 
 MOST_TASKS = 200
 """Tasks that are explained at once, the first in the order of the run."""
+MOST_RUNS = 20
+"""Runs below the first that are explained with it, in all; of the others, the tasks that wait for them say which."""
 # A run below another one is explained with it, as far as this.
 _DEEPEST = 10
 _ACTIVE = [TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.WAITING]
@@ -77,6 +79,7 @@ class _Explainer:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._causes = CauseFinder()
+        self._runs_left = MOST_RUNS
 
     def list_causes(self, run: WorkflowRun, task: TaskExecution | None) -> list[Cause]:
         found = self._list_pauses(run)
@@ -110,8 +113,9 @@ class _Explainer:
 
     def _explain_child(self, task: TaskExecution, depth: int) -> Explanation | None:
         is_awaited = task.status == TaskStatus.WAITING and task.reason == Reason.CHILD_RUN
-        if not is_awaited or task.child_run_id is None or depth >= _DEEPEST:
+        if not is_awaited or task.child_run_id is None or depth >= _DEEPEST or not self._runs_left:
             return None
+        self._runs_left -= 1
         child = WorkflowRun.objects.select_related("workflow", "workflow_version").get(id=task.child_run_id)
         return self.explain(child, None, depth + 1)
 
