@@ -137,15 +137,18 @@ def test_high_run_overtakes_what_waits_and_a_low_one_goes_last(actor, broker, st
     assert list(started.values_list("run_id", flat=True)) == [high.id] * 2 + [normal.id] * 50 + [low.id] * 2
 
 
-@pytest.mark.parametrize("priority", list(Priority))
-def test_every_message_of_a_run_has_its_priority(actor, broker, beat, start_worker, priority):
-    run = start_with(actor, priority, EVERY_SHAPE, **{"finally": {"last": {"uses": "noop"}}})
+def test_every_message_of_a_run_has_its_priority(actor, broker, beat, start_worker):
+    runs_of = {
+        priority: start_with(actor, priority, EVERY_SHAPE, **{"finally": {"last": {"uses": "noop"}}})
+        for priority in Priority
+    }
 
     start_worker()
 
-    assert wait_for_end(run.id, 60).status == "succeeded"
-    assert taken(broker, run) == {key: {priority.step} for key in [*EVERY_SHAPE, "last"]}
-    assert row(run, "i").attempt == 2
+    for priority, run in runs_of.items():
+        assert wait_for_end(run.id, 60).status == "succeeded"
+        assert taken(broker, run) == {key: {priority.step} for key in [*EVERY_SHAPE, "last"]}
+        assert row(run, "i").attempt == 2
 
 
 def test_messages_that_are_sent_again_have_the_priority_too(actor, broker, connection, heads):
