@@ -122,6 +122,16 @@ def test_hooks_see_how_the_run_ends_and_what_its_tasks_came_to(actor, connection
     assert seen(run)[0] == "failed"
 
 
+def test_failures_are_told_in_the_order_in_which_they_came(actor, connection, sent):
+    run = start_run(actor, {"a": "", "b": ""}, on_failure={"tell": {"uses": "noop"}})
+
+    work(connection, run, "b", FAILED)
+    work(connection, run, "a", FAILED)
+
+    outcome = finalise.read_outcome(connection, run.id)
+    assert (outcome["error_message"], outcome["failed_tasks"]) == ("Task b failed: x", ["b", "a"])
+
+
 def test_failure_of_an_expression_in_a_hook_names_its_place(actor, connection, sent):
     run = start_run(actor, {"a": ""}, on_success={"b": {"uses": "noop", "with": {"output": "${{ tasks.a.output.x }}"}}})
 
