@@ -198,7 +198,10 @@ def test_version_is_the_one_that_was_active_when_it_was_asked_for(actor, slug, c
 def test_requests_become_runs_the_oldest_first(actor, slug, connection, other, sent):
     wanted = [ask(other, slug, {"order": number}) for number in range(5)]
 
-    RunRequests().take(connection)
+    # One look takes what it can in its time.
+    requests = RunRequests()
+    while requests.take(connection):
+        pass
 
     assert [run.id for run in runs_of(actor).order_by("created_at")] == wanted
 
