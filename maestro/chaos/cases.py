@@ -16,6 +16,8 @@ from maestro.chaos.rows import Ask, RunRow, SignalRow, TaskRow
 from workflows.definition.sections import Section
 
 CANCELLED = "cancelled"
+FENCED = "fenced"
+"""The status of an attempt whose claim the database forgot."""
 # For so long after something was killed or went on, what is due may be late…
 SETTLE_SECONDS = 15.0
 # …and for so long after a pause.

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from maestro.chaos import beginnings, interference, limits
-from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, Break, Case, broken, cases_of, tasks_of
+from maestro.chaos.cases import CANCELLED, ENDED_RUN, ENDED_TASK, FENCED, Break, Case, broken, cases_of, tasks_of
 from maestro.chaos.deeds import Deeds
 from maestro.chaos.effects import Effect
 from maestro.chaos.expected import FAILED, TIMED_OUT, ExpectedTask
 from maestro.chaos.graphs import Graph, Kind
 from maestro.chaos.openings import Asked
 from maestro.chaos.rows import Ask, AttemptRow, Leftovers, RepeatedLine, RunRow, SignalRow, TaskRow
-
-FENCED = "fenced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 
-from maestro.chaos.cases import CANCELLED, ENDED_TASK, Break, Case, broken, tasks_of
+from maestro.chaos.cases import CANCELLED, ENDED_TASK, FENCED, Break, Case, broken, tasks_of
 from maestro.chaos.expected import FAILED, SKIPPED, TIMED_OUT
 from maestro.chaos.graphs import QUEUE_SECONDS, RUN_SECONDS, TOTAL_SECONDS, Kind, Limit, Task
 from maestro.chaos.rows import TaskRow
@@ -122,8 +122,8 @@ def _timed_out(task: TaskRow) -> Iterator[tuple[datetime.datetime, datetime.date
 
 
 def _begun_at(task: TaskRow) -> datetime.datetime | None:
-    """Return when its first attempt began."""
-    begun = [*(attempt.started_at for attempt in task.history), task.started_at]
+    """Return when its first attempt began; what the database forgot is no beginning."""
+    begun = [*(attempt.started_at for attempt in task.history if attempt.status != FENCED), task.started_at]
     return min((at for at in begun if at is not None), default=None)
 
 

@@ -99,6 +99,19 @@ def test_a_task_that_nobody_begins_in_time_has_failed_and_has_not_begun():
     assert ("effect_of_skipped", "a") in unbegun(effects=[an_effect("a")])
 
 
+def test_a_beginning_that_the_database_forgot_is_none():
+    forgotten = a_loss(1, status="fenced", error_code="claim_lost", started_at=at(0.4))
+    row = {"status": "failed", "reason": "timed_out", "error_code": "queue_timeout", "attempt": 0, "started_at": None}
+    run = a_run(status="failed", outputs=None, tasks=(a_task("a", **row, history=(forgotten,)),))
+
+    def judged(*crashes):
+        effects = [an_effect("a", begun=0.45, ended=0.5)]
+        return rules(a_verdict(run, graph={"a": QUEUED}, effects=effects, crashes=crashes))
+
+    assert judged(0.5) == []
+    assert ("claim_forgotten", "a") in judged()
+
+
 def test_a_task_that_has_a_time_to_be_begun_may_begin_instead_but_not_long_after_it():
     def judged(seconds):
         row = {"output": {"value": 1, "attempt": 1}, "started_at": at(seconds), "finished_at": at(seconds + 1)}
