@@ -1,7 +1,7 @@
 """A sequential interpreter of definitions: what every run must come to, whatever happened on the way."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from workflows.definition.spec import RunIf
 from workflows.runs.joins import RUN, decide_join
@@ -14,7 +14,7 @@ CHILDREN = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExpectedTask:
     """A task as the interpreter needs to know it."""
 
@@ -30,6 +30,12 @@ class ExpectedTask:
     """`tasks`, or the hooks it is one of."""
     refused: bool = False
     """Whether its output never fits its contract."""
+
+    def __repr__(self):
+        """What is not the default: a graph that fails is shown whole, and must be short enough for that."""
+        said = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self)]
+        usual = [f"{each.name}={each.default!r}" for each in fields(self)]
+        return f"ExpectedTask({', '.join(text for text in said if text not in usual)})"
 
     def as_definition(self):
         """The same task in the definition language."""
