@@ -193,9 +193,7 @@ class Starts:
             except psycopg.OperationalError:
                 self._people.do_later(RETRY_SECONDS, ask)
             except psycopg.errors.InvalidParameterValue as error:
-                # Once its deadline is over, SQL is told that, and not which run it was.
-                if call.deadline_at is None or call.deadline_at > datetime.datetime.now(datetime.UTC):
-                    self._people.refuse(f"asked again for run {run_id} under its key: {error}")
+                self._people.refuse(f"asked again for run {run_id} under its key: {error}")
 
         return ask
 

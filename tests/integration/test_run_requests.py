@@ -25,7 +25,7 @@ from workflows.definition.document import Document
 from workflows.dispatch import publish, run_requests, start, time_limits
 from workflows.dispatch.retention import Pruning
 from workflows.dispatch.run_requests import RunRequests
-from workflows.models import RunRequest, WorkflowRun
+from workflows.models import RunRequest, Workflow, WorkflowRun
 from workflows.pauses import services as pauses
 from workflows.pauses.services import PauseTarget
 from workflows.runs import selectors
@@ -215,6 +215,23 @@ def test_same_key_twice_is_one_run(actor, slug, connection, other, sent):
 
     assert second == first
     assert (runs_of(actor).count(), sent) == (1, ["a"])
+
+
+def test_same_key_is_the_same_run_once_its_deadline_is_over(actor, slug, other):
+    times = {"start_at": LONG_AGO, "deadline": datetime.now(UTC) + timedelta(hours=1)}
+    first = ask(other, slug, idempotency_key="order-1", **times)
+    asked_for(actor).update(deadline_at=LONG_AGO)
+
+    assert ask(other, slug, idempotency_key="order-1", start_at=LONG_AGO, deadline=LONG_AGO) == first
+    with pytest.raises(psycopg.errors.UniqueViolation, match="was used before for another run"):
+        ask(other, slug, idempotency_key="order-1", **times)
+
+
+def test_same_key_is_the_same_run_once_its_workflow_is_archived(actor, slug, other):
+    first = ask(other, slug, idempotency_key="order-1")
+    Workflow.objects.filter(organization_id=actor.organization_id).update(archived_at=LONG_AGO)
+
+    assert ask(other, slug, idempotency_key="order-1") == first
 
 
 def test_key_of_another_run_is_refused(actor, slug, other):
