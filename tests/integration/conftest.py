@@ -22,6 +22,8 @@ from tests.integration.schedules import connect
 from workflows.dispatch import publish
 
 ROOT = Path(__file__).parents[2]
+# A few seconds, many times over on a machine with more to do.
+START_SECONDS = 60
 
 
 class WorkerProcess:
@@ -57,9 +59,10 @@ class WorkerProcess:
                 self._command, stdout=log, stderr=log, cwd=ROOT, env=self._environment, start_new_session=True
             )
             started_at = log.tell()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         while b" ready." not in self.log.read_bytes()[started_at:]:
             if time.monotonic() > deadline or self._process.poll() is not None:
+                self.stop(signal.SIGKILL)
                 raise RuntimeError(f"The worker did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
 

@@ -1,6 +1,5 @@
 """Tasks that sleep: when they go on, and that nothing keeps a worker busy meanwhile."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -206,10 +205,8 @@ def test_options_that_only_a_run_can_judge_fail_the_task(actor, sent, options, m
 
 def test_run_with_a_sleep_ends_on_real_workers(actor, worker, beat):
     run = start_run(actor, {"a": sleeping(duration="1s"), "b": "a", "c": sleeping(duration=0), "d": "b c"})
-    began = time.monotonic()
 
     ended = wait_for_end(run.id)
 
     assert ended.status == "succeeded"
-    assert 1 <= time.monotonic() - began < 10
     assert row(run, "a").finished_at - row(run, "a").started_at >= timedelta(seconds=1)
