@@ -198,6 +198,7 @@ def test_run_takes_inputs_and_gives_outputs(stack, name, workflow):
         "outputs",
         "error_message",
         "parent",
+        "cancelled_by",
         "created_at",
         "start_at",
         "started_at",
