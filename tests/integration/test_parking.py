@@ -245,7 +245,7 @@ def test_call_that_was_made_during_a_cancel_is_revoked(actor, connection, revoke
 
     execute(run)
 
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
     assert revoked == [call_of(run).celery_id]
 
@@ -380,7 +380,7 @@ def test_attempt_that_waits_for_a_broker_that_is_away_heeds_a_cancel(actor, brok
 
     execute(run)
 
-    assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
+    assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
     assert sent_calls(broker) == []
 
