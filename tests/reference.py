@@ -37,6 +37,10 @@ class ExpectedTask:
         usual = [f"{each.name}={each.default!r}" for each in fields(self)]
         return f"ExpectedTask({', '.join(text for text in said if text not in usual)})"
 
+    def _repr_pretty_(self, printer, cycle):
+        """The same for Hypothesis, which would show all fields."""
+        printer.text(repr(self))
+
     def as_definition(self):
         """The same task in the definition language."""
         options = ({"fail": True} if self.fails else {}) | ({"duration": self.seconds} if self.seconds else {})
