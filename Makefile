@@ -1,7 +1,7 @@
 # Installs, runs and checks Maestro. `make` alone lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down test acceptance unit lint bench docs record lock tools clean
+.PHONY: help setup setup-dev up down test beside acceptance unit lint bench docs record lock tools clean
 
 # Everything below is relative to the checkout, so that a path with spaces needs no quoting.
 VENV := .venv
@@ -21,11 +21,15 @@ up: setup ## Start everything in the foreground; DETACH=1 returns once it is rea
 down: setup ## Stop what `make up` started
 	@$(VENV)/bin/maestro down
 
-# The acceptance tests mostly wait. The checks and the unit tests need one processor and no server: they are done beside.
+# The acceptance tests mostly wait. The checks, the unit tests and those integration tests that mind no company are done
+# beside them.
 test: ## Check style, imports and types, and run all tests
-	@$(MAKE) --jobs=2 acceptance lint unit \
+	@$(MAKE) --jobs=2 acceptance beside \
 	    || { echo "Not all is well above: make lint, make unit and make acceptance show it one by one." >&2; exit 1; }
-	$(PYTHON) -m pytest tests/integration
+	$(PYTHON) -m pytest tests/integration -m alone
+
+beside: lint unit
+	$(PYTHON) -m pytest tests/integration -m "not alone"
 
 acceptance: setup-dev ## Run the acceptance tests only: they start stacks of their own
 	$(PYTHON) -m pytest tests/acceptance

@@ -9,6 +9,8 @@ from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 
+pytestmark = pytest.mark.alone
+
 MOST = 6
 
 

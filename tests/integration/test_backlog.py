@@ -8,6 +8,8 @@ from executors.pools.queues import keys_of
 from tests import backlog
 from workflows.dispatch import lost_messages
 
+pytestmark = pytest.mark.alone
+
 COUNT = 3000
 LOST = 200
 

@@ -20,6 +20,8 @@ from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
+pytestmark = pytest.mark.alone
+
 FUNCTIONS = "tests.integration.stubborn"
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -6,7 +6,7 @@ from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 
-pytestmark = pytest.mark.usefixtures("worker", "beat")
+pytestmark = [pytest.mark.usefixtures("worker", "beat"), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module", autouse=True)

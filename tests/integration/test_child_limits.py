@@ -10,6 +10,8 @@ from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 
+pytestmark = pytest.mark.alone
+
 MODULE = "tests.integration.long_tasks"
 MOST_TASKS = 3
 MOST_MEBIBYTES = 400

@@ -15,7 +15,7 @@ from workflows.models import TaskExecution
 from workflows.runs.counters import read_counters
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-pytestmark = pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: `make tools` installs it")
+pytestmark = [pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: `make tools` installs it"), pytest.mark.alone]
 
 HOUR = 3600
 # The library leaves the monotonic clock alone, as a wrong clock does, and cannot sleep until a moment of it, as Python

@@ -13,6 +13,8 @@ from celery import current_app
 from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 
+pytestmark = pytest.mark.alone
+
 # Five seconds of watching, three more for a loop that hangs, on a busy machine.
 NOTICED_SECONDS = 60
 

@@ -18,6 +18,8 @@ from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason
 
+pytestmark = pytest.mark.alone
+
 LONG_AGO = "2020-01-01T00:00:00Z"
 DAY = timedelta(days=1)
 
@@ -201,7 +203,7 @@ def test_run_that_is_to_begin_later_and_was_started_during_a_pause_is_held_befor
     run = start_later(actor)
     WorkflowRun.objects.filter(id=run.id).update(created_at=run.created_at - timedelta(minutes=1))
 
-    pausing.settle_left_over(connection)
+    pausing.UnheldStarts().hold(connection)
     make_due(run)
     start.start_due(connection)
 

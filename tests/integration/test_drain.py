@@ -19,7 +19,7 @@ from tests.processes import kill, named, suspended
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
 
-pytestmark = pytest.mark.usefixtures("resting_worker")
+pytestmark = [pytest.mark.usefixtures("resting_worker"), pytest.mark.alone]
 
 MODULE = "tests.integration.long_tasks"
 # Of each test, whatever it asks for: 10 s beyond the drain, and a busy machine.

@@ -44,7 +44,7 @@ def victim(database, tmp_path):
     started.stop(signal.SIGKILL)
 
 
-pytestmark = pytest.mark.usefixtures("worker", "beat")
+pytestmark = [pytest.mark.usefixtures("worker", "beat"), pytest.mark.alone]
 
 
 def still_running(started):

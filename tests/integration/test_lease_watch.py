@@ -6,6 +6,8 @@ from executors.pools import lease
 from executors.pools.lease import GAP_SECONDS, WATCH_SECONDS, LeaseWatch
 from tests.integration.schedules import held_open
 
+pytestmark = pytest.mark.alone
+
 
 class Clock:
     """A monotonic clock that the test moves."""

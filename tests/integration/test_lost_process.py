@@ -5,7 +5,7 @@ import pytest
 from tests.builders import start_run, wait_for_end
 from workflows.models import TaskExecution
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.usefixtures("worker"), pytest.mark.alone]
 
 # Of the shell's parent, which is the process of the pool.
 ALWAYS = "kill -9 $PPID; sleep 60"

@@ -7,6 +7,8 @@ from tests.builders import start_run, wait_for_end
 from tests.packages import install
 from workflows.models import TaskExecution
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def reverse_kind(tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from workflows.models import TaskExecution
 
+pytestmark = pytest.mark.alone
+
 # From the last fault to the end of every run: the lease of a silent worker, a sweep, and the work itself.
 RECOVERY_SECONDS = 30
 

@@ -19,6 +19,8 @@ from workflows.dispatch import advance, broker, lost_messages, publish
 from workflows.dispatch.broker import BrokerAway
 from workflows.models import TaskExecution
 
+pytestmark = pytest.mark.alone
+
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 

@@ -29,6 +29,8 @@ from workflows.runs import services as runs
 from workflows.runs.joins import RUN, decide_join
 from workflows.runs.statuses import TaskStatus
 
+pytestmark = pytest.mark.alone
+
 # Runs that go on at the same time.
 BATCH = 8
 # One task of a graph may take this long: whatever does not need it ends before it does.

@@ -34,7 +34,7 @@ from workflows.models import (
 from workflows.runs import retention, selectors, services
 from workflows.runs.retention import OldRuns
 
-pytestmark = pytest.mark.usefixtures("sent")
+pytestmark = [pytest.mark.usefixtures("sent"), pytest.mark.alone]
 
 
 def test_two_beats_share_the_work_and_neither_waits(actor, connection, other):

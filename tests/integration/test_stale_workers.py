@@ -14,7 +14,7 @@ from tests.integration.conftest import WorkerProcess, beat_process
 from workflows.models import TaskAttempt, TaskExecution
 from workflows.runs.counters import read_counters
 
-pytestmark = pytest.mark.usefixtures("beat")
+pytestmark = [pytest.mark.usefixtures("beat"), pytest.mark.alone]
 
 # From the last sign of a worker to the next attempt: the lease, two looks of beat, and what a busy machine takes.
 TAKE_OVER_SECONDS = 30

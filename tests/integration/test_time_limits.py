@@ -16,6 +16,8 @@ from workflows.dispatch import finish, late_writes, time_limits
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun, WorkflowVersion
 from workflows.runs import services as runs
 
+pytestmark = pytest.mark.alone
+
 FUNCTIONS = "tests.integration.stubborn"
 LONG_AGO = "2020-01-01T00:00:00Z"
 
