@@ -18,8 +18,6 @@ from workflows.pauses.services import PauseTarget
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason
 
-pytestmark = pytest.mark.alone
-
 LONG_AGO = "2020-01-01T00:00:00Z"
 DAY = timedelta(days=1)
 

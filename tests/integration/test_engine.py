@@ -13,7 +13,7 @@ from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
-pytestmark = [pytest.mark.usefixtures("worker"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("worker")
 
 DIAMOND = {"source": ""} | {f"m{i}": "source" for i in range(8)} | {"join": " ".join(f"m{i}" for i in range(8))}
 

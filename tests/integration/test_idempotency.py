@@ -33,7 +33,7 @@ INPUTS = {
 START = "/workflows/test/runs"
 
 
-pytestmark = [pytest.mark.usefixtures("served", "sent"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("served", "sent")
 
 
 @pytest.fixture

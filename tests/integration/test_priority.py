@@ -22,7 +22,7 @@ from workflows.dispatch.run_requests import RunRequests
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 
-pytestmark = [pytest.mark.usefixtures("resting_worker"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("resting_worker")
 
 QUEUE = "maestro"
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)

@@ -31,8 +31,6 @@ from workflows.pauses.services import PauseTarget
 from workflows.runs import selectors
 from workflows.runs import services as runs
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parents[2]
 LONG_AGO = "2020-01-01T00:00:00Z"
 INPUTS = {
