@@ -8,7 +8,6 @@ from django.db import connection as django_connection
 from psycopg.types.json import Jsonb
 
 from accounts.models import User
-from executors.base import TaskError, TaskResult
 from executors.models import TaskLogLine
 from maestro.core.clock import say_time
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
@@ -366,18 +365,6 @@ def test_task_that_is_tried_again_waits_anew(actor, connection, sent):
     execute(run)
 
     assert (statuses(run.id), row(run, "a").output) == ({"a": "succeeded"}, 5)
-
-
-def test_time_that_two_beats_end_is_one_failure(actor, connection, sent):
-    run = start_run(actor, {"a": waiting({"retry": {"max_attempts": 2, "delay": "1h"}}, timeout="2d")})
-    execute(run)
-    _, _, judged = waits.find(connection, run.id, "a")
-    timed_out = TaskResult(error=TaskError(code="signal_timeout", message="x"))
-
-    assert waits.end(connection, judged, timed_out) is True
-    assert waits.end(connection, judged, timed_out) is False
-
-    assert (statuses(run.id), row(run, "a").tries) == ({"a": "waiting (retry_backoff)"}, 1)
 
 
 def test_signal_that_comes_while_the_time_is_ended_loses_and_stays(actor, connection, other, sent):

@@ -242,17 +242,6 @@ def test_paused_or_cancelled_task_is_not_ended_for_waiting(actor, connection, se
     assert statuses(run.id)["a"] == "queued"
 
 
-def test_paused_task_is_not_ended_for_waiting_beyond_its_whole_time(actor, connection, sent):
-    failing = {"uses": "noop", "with": {"fail": True}, "retry": {"delay": "1s"}, "timeout": {"total": "50s"}}
-    run = start_run(actor, {"a": failing})
-    execute(run)
-    TaskExecution.objects.filter(run_id=run.id).update(first_started_at=LONG_AGO, hold=1)
-
-    time_limits.end_overdue(connection)
-
-    assert statuses(run.id) == {"a": "waiting (retry_backoff)"}
-
-
 def test_run_that_takes_too_long_has_failed_when_what_runs_has_stopped(actor, connection, sent):
     run = start_run(actor, {"a": "", "b": "", "c": "a b"}, timeout="30s")
     claimed = take(connection, run, "a")
