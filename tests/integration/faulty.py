@@ -127,13 +127,13 @@ around(
 
 
 @app.task(name="faulty.die_once")
-def die_once(note):
-    """Take the worker down, once its lease lists this task."""
+def die_once(note, is_listed):
+    """Take the worker down, once its lease lists this task, or before."""
     try:
         (NOTES / note).touch(exist_ok=False)
     except FileExistsError:
         return
-    time.sleep(2 * lease.HEARTBEAT_SECONDS)
+    time.sleep(is_listed * 2 * lease.HEARTBEAT_SECONDS)
     killworker()
 
 

@@ -23,8 +23,9 @@ from tests.integration.calls import (
     start,
 )
 from tests.integration.schedules import connect, hold, task_of
-from workflows.dispatch import call_watch, celery_calls, settle
+from workflows.dispatch import celery_calls, settle
 from workflows.dispatch.broker import BrokerAway
+from workflows.dispatch.call_watch import CallWatch
 from workflows.dispatch.messages import CallRef
 from workflows.models import TaskAttempt, TaskExecution, WorkflowRun
 
@@ -45,7 +46,7 @@ def test_end_nobody_told_is_found(actor, connection, status, result, ends_as, me
     record(run, status, result)
     due(run)
 
-    assert call_watch.look_at_calls(connection) >= 1
+    assert CallWatch().look_at_calls(connection) >= 1
 
     assert (row(run).status, row(run).error_message) == (ends_as, message)
 
@@ -61,7 +62,7 @@ def test_call_that_has_not_ended_is_looked_at_later_and_later(actor, connection,
         connection.execute(
             "UPDATE task_executions SET started_at = clock_timestamp() - %s::interval WHERE run_id = %s", (age, run.id)
         )
-        call_watch.look_at_calls(connection)
+        CallWatch().look_at_calls(connection)
         left = connection.execute(
             "SELECT wake_at - clock_timestamp() FROM task_executions WHERE run_id = %s AND task_key = 'a'", (run.id,)
         ).fetchone()[0]
@@ -77,7 +78,7 @@ def test_look_keeps_the_record_from_expiring(actor, connection, broker):
     broker.expire(key_of(run), 60)
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert broker.ttl(key_of(run)) > 3600
 
@@ -88,7 +89,7 @@ def test_call_the_broker_lost_is_made_again(actor, connection, broker, sent):
     broker.delete(QUEUE, key_of(run))
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert statuses(run.id)["a"] == "queued (call_lost)"
     assert sent[-1] == "a"
@@ -108,7 +109,7 @@ def test_call_another_beat_made_again_meanwhile_is_not_taken_back(actor, connect
 
     monkeypatch.setattr(celery_calls, "read_state", made_again_meanwhile)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "waiting"
 
@@ -119,7 +120,7 @@ def test_call_whose_end_is_told_during_the_look_is_not_taken_back(actor, connect
     due(run)
     monkeypatch.setattr(celery_calls, "read_state", lambda ref: settle.settle(connection, ref, ENDED) and None)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "succeeded"
 
@@ -130,7 +131,7 @@ def test_call_that_is_lost_again_and_again_fails_its_task(actor, connection, bro
         execute(run)
         broker.delete(key_of(run))
         due(run)
-        call_watch.look_at_calls(connection)
+        CallWatch().look_at_calls(connection)
 
     assert (row(run).status, row(run).reason, row(run).error_code) == ("failed", "quarantined", "call_lost")
     assert row(run).error_message.startswith(
@@ -145,7 +146,7 @@ def test_call_of_a_task_that_must_not_run_twice_is_not_made_again(actor, connect
     broker.delete(QUEUE, key_of(run))
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert (row(run).status, row(run).reason, row(run).error_code) == ("failed", "call_lost", "call_lost")
     assert row(run).error_message == (
@@ -161,7 +162,7 @@ def test_lost_call_of_a_paused_run_is_left_until_it_goes_on(actor, connection, b
     broker.delete(key_of(run))
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "waiting"
 
@@ -183,14 +184,14 @@ def test_call_that_died_with_its_worker_is_made_again(actor, connection, broker,
     give_up(connection, run, worker_row)
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert statuses(run.id)["a"] == "queued (call_lost)"
     broker.delete(QUEUE)
     execute(run)
     assert sent_calls(broker) == [call_of(run).celery_id]
     due(run)
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
     assert statuses(run.id)["a"] == "waiting (celery)"
 
 
@@ -201,7 +202,7 @@ def test_call_that_ended_before_its_worker_died_is_not_made_again(actor, connect
     give_up(connection, run, worker_row)
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).output == "thumbnail"
 
@@ -214,7 +215,7 @@ def test_call_that_another_worker_holds_is_not_made_again(actor, connection, wor
     lease.renew_lease(connection, worker_id=alive, concurrency=1, list_held=lambda: [call_of(run).celery_id])
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
     lease.end_lease(connection, worker_id=alive)
 
     assert row(run).status == "waiting"
@@ -226,7 +227,7 @@ def test_worker_that_was_just_given_up_may_still_hold_its_call(actor, connection
     give_up(connection, run, worker_row, ago="1 second")
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "waiting"
 
@@ -251,7 +252,7 @@ def test_record_nobody_can_read_says_nothing(actor, connection, broker):
     broker.set(key_of(run), b"\x80\x04pickle")
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "waiting"
 
@@ -264,7 +265,7 @@ def test_result_that_looks_like_a_type_of_celerys_is_found(actor, connection):
     record(run, "SUCCESS", strange)
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert (row(run).status, row(run).output) == ("succeeded", strange)
 
@@ -279,7 +280,7 @@ def test_nothing_is_concluded_while_the_broker_is_away(actor, connection, monkey
 
     monkeypatch.setattr(celery_calls, "read_state", away)
 
-    assert call_watch.look_at_calls(connection) == 0
+    assert CallWatch().look_at_calls(connection) == 0
     assert row(run).status == "waiting"
 
 
@@ -294,7 +295,7 @@ def test_two_beats_at_once_ask_for_each_call_once(actor, monkeypatch):
     def beat():
         with connect() as own:
             together.wait()
-            call_watch.look_at_calls(own)
+            CallWatch().look_at_calls(own)
 
     beats = [threading.Thread(target=beat) for _ in range(2)]
     for one in beats:

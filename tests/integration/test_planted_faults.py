@@ -5,13 +5,12 @@ long to recover from are planted at a few steps only, and in one task of the gra
 for each.
 """
 
-import os
 import threading
 
 import pytest
 
 from tests.builders import start_run, wait_for_end
-from tests.integration.conftest import WorkerProcess
+from tests.integration.conftest import WorkerProcess, beat_process
 from workflows.models import TaskExecution
 
 pytestmark = pytest.mark.alone
@@ -40,12 +39,19 @@ QUICK = ("cut", "unanswered")
 
 
 @pytest.fixture(scope="module")
-def faulty_worker(worker, beat, tmp_path_factory):
+def faulty_worker(worker, tmp_path_factory):
     """The only worker, with faults in it; started again whenever it is killed."""
     notes = tmp_path_factory.mktemp("faults")
     worker.stop()
-    os.environ["MAESTRO_FAULTS"] = str(notes)
-    running = WorkerProcess(notes / "worker.log", name="faulty", concurrency=4, application="tests.integration.faulty")
+    # The faults of all runs together may hit one task more often than it may be lost.
+    environment = {"MAESTRO_MAX_LOST_ATTEMPTS": "10", "MAESTRO_FAULTS": str(notes)}
+    running = WorkerProcess(
+        notes / "worker.log",
+        name="faulty",
+        concurrency=4,
+        application="tests.integration.faulty",
+        environment=environment,
+    )
     running.start()
     ended = threading.Event()
 
@@ -56,7 +62,8 @@ def faulty_worker(worker, beat, tmp_path_factory):
 
     supervisor = threading.Thread(target=supervise)
     supervisor.start()
-    yield notes
+    with beat_process(notes / "beat.log", environment, application="tests.integration.impatient"):
+        yield notes
     ended.set()
     supervisor.join()
     running.stop()
@@ -97,7 +104,7 @@ def test_fault_between_any_two_steps_changes_no_result(actor, faulty_worker, fau
             for step in missing
             for place in places(step)[:most_places]
         }
-        ended = [wait_for_end(run_id, 180) for run_id in started]
+        ended = [wait_for_end(run_id, 300) for run_id in started]
         happened = {note.name.partition(".")[0]: note.stat().st_mtime for note in faulty_worker.glob(f"*_{fault}")}
         last_fault = max(happened[str(run_id)] for run_id in started if str(run_id) in happened)
         for run in ended:
@@ -121,13 +128,15 @@ def test_fault_around_a_call_changes_no_result(actor, faulty_worker, pytestconfi
     steps = ("call", "called") if pytestconfig.getoption("all_faults") else ("called",)
     keys = [f"x_{step}_{fault}" for step in steps for fault in ("cut", "flush", "killchild", "killworker")]
     started = [start_run(actor, calling(key, airports), name=key.replace("_", "-")).id for key in keys]
-    dying = {"task": "faulty.die_once", "args": [f"died.{started[0]}"]}
-    started.append(start_run(actor, calling("dies", dying), name="dies").id)
+    notes = [f"died-{is_listed}.{started[0]}" for is_listed in (False, True)]
+    for note, is_listed in zip(notes, (False, True), strict=True):
+        dying = {"task": "faulty.die_once", "args": [note, is_listed]}
+        started.append(start_run(actor, calling("dies", dying), name="dies").id)
 
-    ended = [wait_for_end(run_id, 120) for run_id in started]
+    ended = [wait_for_end(run_id, 300) for run_id in started]
 
     assert {run.status for run in ended} == {"succeeded"}
     assert all((faulty_worker / f"{run_id}.{key}").exists() for run_id, key in zip(started, keys, strict=False))
-    called = TaskExecution.objects.filter(run_id__in=started[:-1], kind="celery")
+    called = TaskExecution.objects.filter(run_id__in=started[:-2], kind="celery")
     assert [row.output for row in called] == [["EWR", "JFK", "LGA"]] * len(keys)
-    assert (faulty_worker / f"died.{started[0]}").exists()
+    assert all((faulty_worker / note).exists() for note in notes)

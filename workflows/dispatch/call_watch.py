@@ -17,6 +17,7 @@ from maestro.core import sql
 from workflows.dispatch import broker, celery_calls, each, leases, settle
 from workflows.dispatch.broker import BrokerAway
 from workflows.dispatch.messages import CallRef, TaskRef
+from workflows.dispatch.missing_calls import MissingCalls, OpenCall
 
 logger = logging.getLogger(__name__)
 
@@ -53,38 +54,61 @@ WHERE EXISTS (
 """
 
 
-def look_at_calls(connection: sql.Connection) -> int:
-    """Ask how the calls stand that are due for a look. Returns how many tasks that changed."""
-    if broker.is_away():
-        return 0
-    parameters = {"limit": MAX_PER_LOOK, "first": FIRST_LOOK, "longest": LONGEST_LOOK}
-    with sql.cursor(connection, dict_row) as cursor:
-        rows = cursor.execute(_DUE, parameters).fetchall()
-    calls = {_call_of(row): row for row in rows}
-    abandoned = _find_abandoned(connection, calls)
-    changed = 0
-    try:
-        for ref, row in calls.items():
-            state = celery_calls.read_state(ref)
-            ended = None if state is None else celery_calls.result_of(state)
-            if ended is None and ref.celery_id in abandoned:
-                celery_calls.forget(ref)
-                state = None
-            with each.run_of(row["run_id"]):
-                if state is None:
-                    changed += leases.take_back_call(
-                        connection, task_id=row["id"], generation=row["generation"], attempt=row["attempt"]
+class CallWatch:
+    """Looks at calls, and remembers which of them it missed."""
+
+    def __init__(self) -> None:
+        self._missing = MissingCalls()
+
+    def look_at_calls(self, connection: sql.Connection) -> int:
+        """Ask how the calls stand that are due for a look. Returns how many tasks that changed."""
+        if broker.is_away():
+            return 0
+        parameters = {"limit": MAX_PER_LOOK, "first": FIRST_LOOK, "longest": LONGEST_LOOK}
+        with sql.cursor(connection, dict_row) as cursor:
+            rows = cursor.execute(_DUE, parameters).fetchall()
+        calls = {_call_of(row): row for row in rows}
+        abandoned = _find_abandoned(connection, calls)
+        changed = 0
+        open_calls = []
+        try:
+            for ref, row in calls.items():
+                state = celery_calls.read_state(ref)
+                changed += _follow(connection, ref, row, state, is_abandoned=ref.celery_id in abandoned)
+                if state is not None and ref.celery_id not in abandoned:
+                    open_calls.append(
+                        OpenCall(celery_id=ref.celery_id, task_id=row["id"], since=row["started_at"], state=state)
                     )
-                elif ended is not None:
-                    changed += _settle(connection, ref, ended)
-    except BrokerAway as error:
-        logger.warning("Broker not available, calls are looked at later: %s", error)
-    return changed
+            missing = self._missing.find(connection, open_calls)
+            for ref, row in calls.items():
+                if ref.celery_id in missing:
+                    # Read again: it may have ended before nobody held it.
+                    changed += _follow(connection, ref, row, celery_calls.read_state(ref), is_abandoned=True)
+        except BrokerAway as error:
+            logger.warning("Broker not available, calls are looked at later: %s", error)
+        return changed
 
 
-def _call_of(row: Mapping[str, Any]) -> CallRef:
-    task = TaskRef(**{name: row[name] for name in ("run_id", "organization_id", "task_key", "map_index", "generation")})
-    return CallRef(task=task, tries=row["tries"])
+def _follow(
+    connection: sql.Connection,
+    ref: CallRef,
+    row: Mapping[str, Any],
+    state: Mapping[str, Any] | None,
+    is_abandoned: bool,
+) -> bool:
+    """Do what follows from the record of a call; tell whether that changed its task."""
+    ended = None if state is None else celery_calls.result_of(state)
+    if state is not None and ended is None and is_abandoned:
+        celery_calls.forget(ref)
+        state = None
+    with each.run_of(row["run_id"]):
+        if state is None:
+            return leases.take_back_call(
+                connection, task_id=row["id"], generation=row["generation"], attempt=row["attempt"]
+            )
+        if ended is not None:
+            return _settle(connection, ref, ended)
+    return False
 
 
 def _find_abandoned(connection: sql.Connection, calls: Mapping[CallRef, Mapping[str, Any]]) -> set[str]:
@@ -98,6 +122,11 @@ def _find_abandoned(connection: sql.Connection, calls: Mapping[CallRef, Mapping[
     }
     with sql.cursor(connection, scalar_row) as cursor:
         return set(cursor.execute(_ABANDONED, parameters).fetchall())
+
+
+def _call_of(row: Mapping[str, Any]) -> CallRef:
+    task = TaskRef(**{name: row[name] for name in ("run_id", "organization_id", "task_key", "map_index", "generation")})
+    return CallRef(task=task, tries=row["tries"])
 
 
 def _settle(connection: sql.Connection, ref: CallRef, ended: TaskResult) -> bool:

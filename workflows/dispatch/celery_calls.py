@@ -206,6 +206,8 @@ def _send(call: CeleryCall, ref: CallRef, headers: Mapping[str, Any], shown_as: 
         "traceback": None,
         "children": [],
         "task_id": ref.celery_id,
+        # Where to look for it while no worker has begun it.
+        "queue": call.queue or current_app.conf.task_default_queue,
     }
     # Before the call, or it could overwrite what the worker says; with `nx`, nor what it said of an earlier attempt's.
     backend.client.set(backend.get_key_for_task(ref.celery_id), backend.encode(record), nx=True, ex=backend.expires)

@@ -70,7 +70,7 @@ class TickScheduler(Scheduler):
             Duty(work=recovery.recover_children, every_seconds=10),
             Duty(work=pausing.settle_children, every_seconds=10),
             Duty(work=lost_messages.resend_lost, every_seconds=1),
-            Duty(work=call_watch.look_at_calls, every_seconds=2),
+            Duty(work=call_watch.CallWatch().look_at_calls, every_seconds=2),
             # Last, and for a part of a second, because nothing waits for it.
             Duty(work=Pruning().prune, every_seconds=1),
         )
