@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from workflows.definition.canonical import canonical_json
 from workflows.definition.expressions import Embedded, has_expression, show_expression
-from workflows.definition.input_schema import check_against, check_schema, complete
+from workflows.definition.input_schema import check_against, check_output_schema, check_schema, complete
 from workflows.definition.inputs import MAX_INPUTS_BYTES
 from workflows.definition.problems import Path, Problem, suggestion
 from workflows.definition.secrets import marks_secret
@@ -115,7 +115,7 @@ def check_awaited(sections: Mapping[Section, Mapping[str, _Mapping]]) -> list[Pr
             continue
         path: Path = (section, key, "with")
         if task.get("uses") == SIGNAL:
-            problems += _check_signal(options, path)
+            problems += _check_signal(options, path, contract=task.get("output"))
             name, schema = signal_name(key, options), options.get("schema") or {}
             first, expected = first_of_name.setdefault(name, (key, schema))
             if schema != expected:
@@ -139,7 +139,7 @@ def check_approvers(task: _Mapping, expressions: Iterable[Embedded], inputs: _Ma
                 yield Problem(code="not_allowed", path=embedded.path, message=f"`{shown}`: {message}")
 
 
-def _check_signal(options: _Mapping, path: Path) -> Iterator[Problem]:
+def _check_signal(options: _Mapping, path: Path, *, contract: JsonValue) -> Iterator[Problem]:
     for option in ("name", "schema", "default"):
         if has_expression(options.get(option)):
             yield _evaluated(option, (*path, option))
@@ -150,7 +150,10 @@ def _check_signal(options: _Mapping, path: Path) -> Iterator[Problem]:
     yield from problems
     default = options.get("default")
     if "default" in options and not problems and not has_expression(default):
-        yield from check_against(schema, complete(schema, default), (*path, "default"))
+        payload, at = complete(schema, default), (*path, "default")
+        # A contract that is itself wrong is told where it stands.
+        is_usable = isinstance(contract, dict) and not check_output_schema(contract, ())
+        yield from check_against(schema, payload, at) or (check_against(contract, payload, at) if is_usable else ())
 
 
 def _check_form(options: _Mapping, path: Path) -> Iterator[Problem]:

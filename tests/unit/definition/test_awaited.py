@@ -44,6 +44,8 @@ def test_signals_are_known_by_name_with_all_tasks_that_wait_for_them():
         {"a": signal(schema=AMOUNT, default={"amount": 1})},
         {"a": signal(name="x", schema=AMOUNT), "b": signal(name="x", schema=AMOUNT)},
         {"a": signal(default={"amount": 1})},
+        {"a": signal(default={"amount": 1}) | {"output": AMOUNT}},
+        {"a": signal(default=0) | {"output": {"minimum": "one"}}},
         {"a": signal(schema=None)},
         {"a": {"uses": "approval", "with": {"form": FORM}}},
         {"a": {"uses": "shell", "with": {"schema": 1, "form": {"x": {"type": "y"}}}}},
@@ -65,6 +67,8 @@ def test_right_schemas_are_taken(tasks):
         (signal(schema={"tpye": "number"}), ("unknown_key", "tasks.a.with.schema.tpye")),
         (signal(schema={"properties": {"x": {"writeOnly": True}}}), ("not_allowed", "tasks.a.with.schema")),
         (signal(schema=AMOUNT, default={}), ("missing_key", "tasks.a.with.default")),
+        (signal(default=0) | {"output": {"minimum": 1}}, ("out_of_range", "tasks.a.with.default")),
+        (signal(schema=AMOUNT, default={}) | {"output": AMOUNT}, ("missing_key", "tasks.a.with.default")),
         ({"uses": "approval", "with": {"form": "${{ inputs.x }}"}}, ("not_allowed", "tasks.a.with.form")),
         (
             {"uses": "approval", "with": {"form": {"x": {"type": "date"}}}},
