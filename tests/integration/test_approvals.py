@@ -309,7 +309,8 @@ def test_run_that_is_paused_takes_no_decision(actor, sent):
 )
 def test_deadline_decides(actor, connection, sent, on_deadline, status, code):
     options = {"on_deadline": on_deadline} if on_deadline else {}
-    run = begin(actor, {"a": asking(deadline="2d", form=FORM, **options)})
+    form = {"urgent": {"type": "boolean", "default": False}}
+    run = begin(actor, {"a": asking(deadline="2d", form=form, **options)})
     assert timedelta(days=2) <= row(run, "a").wake_at - row(run, "a").started_at < timedelta(days=2, seconds=10)
 
     waits.end_due(connection)

@@ -164,6 +164,9 @@ def _check_form(options: _Mapping, path: Path) -> Iterator[Problem]:
         for name, schema in form.items():
             if isinstance(schema, dict):
                 yield from _check_schema(schema, (*path, "form", name))
+                if options.get("on_deadline") == "approve" and "default" not in schema:
+                    message = "needs a `default`: with `on_deadline: approve` it may be approved without an answer"
+                    yield Problem(code="missing_key", path=(*path, "form", name), message=message)
 
 
 def _check_schema(schema: _Mapping, path: Path) -> Iterator[Problem]:

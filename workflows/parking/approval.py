@@ -78,7 +78,8 @@ class ApprovalOptions(Options):
     )
     on_deadline: Literal["approve", "reject"] | None = Field(
         default=None,
-        description="What the deadline decides. Without it, the task then fails as `approval_timeout`.",
+        description="What the deadline decides. Without it, the task then fails as `approval_timeout`. With `approve`, "
+        "each question of the `form` needs a `default`.",
     )
     escalate: Escalation | None = Field(
         default=None,

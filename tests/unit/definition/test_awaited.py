@@ -48,6 +48,7 @@ def test_signals_are_known_by_name_with_all_tasks_that_wait_for_them():
         {"a": signal(default=0) | {"output": {"minimum": "one"}}},
         {"a": signal(schema=None)},
         {"a": {"uses": "approval", "with": {"form": FORM}}},
+        {"a": {"uses": "approval", "with": {"form": FORM, "deadline": "1d", "on_deadline": "reject"}}},
         {"a": {"uses": "shell", "with": {"schema": 1, "form": {"x": {"type": "y"}}}}},
         {"a": {"uses": "approval", "with": 1}},
     ],
@@ -70,6 +71,10 @@ def test_right_schemas_are_taken(tasks):
         (signal(default=0) | {"output": {"minimum": 1}}, ("out_of_range", "tasks.a.with.default")),
         (signal(schema=AMOUNT, default={}) | {"output": AMOUNT}, ("missing_key", "tasks.a.with.default")),
         ({"uses": "approval", "with": {"form": "${{ inputs.x }}"}}, ("not_allowed", "tasks.a.with.form")),
+        (
+            {"uses": "approval", "with": {"form": FORM, "deadline": "1d", "on_deadline": "approve"}},
+            ("missing_key", "tasks.a.with.form.reason"),
+        ),
         (
             {"uses": "approval", "with": {"form": {"x": {"type": "date"}}}},
             ("not_allowed", "tasks.a.with.form.x.type"),

@@ -130,7 +130,7 @@ def test_deadline_fails_the_task_unless_it_decides():
 
 
 def test_deadline_may_approve_with_the_defaults_of_the_form():
-    form = {"reason": {"type": "string"}, "days": {"type": "integer", "default": 30}}
+    form = {"days": {"type": "integer", "default": 30}}
 
     result = when_due(ESCALATED | {"on_deadline": "approve"}, {"form": form}, NOW)
 
