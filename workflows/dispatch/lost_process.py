@@ -89,4 +89,8 @@ def _ask(run_id: UUID, message_id: str, cause: str) -> int:
     except sql.UNAVAILABLE as error:
         sql.drop_engine_connection()
         logger.warning("A process died while the database was not available: %s", type(error).__name__)
-        return 0
+    except Exception:
+        # Whatever it was: a message that does not go back keeps its place among those this worker may take.
+        sql.drop_engine_connection()
+        logger.exception("A process died, and its attempt could not be taken back")
+    return 0

@@ -99,7 +99,7 @@ def test_message_that_is_given_back_but_fails_by_itself_has_failed(end, kind):
     assert end(kind, ValueError("the user's own"), message_id="given back") == ["Celery's"]
 
 
-@pytest.mark.parametrize("error", [psycopg.OperationalError("away")])
+@pytest.mark.parametrize("error", [psycopg.OperationalError("away"), psycopg.errors.UndefinedTable("being moved")])
 def test_message_goes_back_although_its_attempt_cannot_be_taken_back(end, monkeypatch, error):
     def fail():
         raise error
