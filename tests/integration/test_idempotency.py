@@ -195,6 +195,50 @@ def test_start_that_was_taken_over_starts_nothing(actor, caller, key):
     assert kept(key).made_id == started.id
 
 
+@pytest.fixture
+def overdue(actor, caller, key):
+    """A call under the key that has been done for so long that another one may take it over; its reservation."""
+    caller.post(START, {}, key=key)
+    longer = Now() - keys.TAKEN_OVER_AFTER
+    IdempotencyKey.objects.filter(key=key).update(status_code=None, made_id=None, created_at=longer)
+    return keys.Reservation(id=kept(key).id, token=kept(key).token)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda *given: keys.keep_answer(*given, status_code=201, answer="late"), keys.release],
+    ids=["answer", "release"],
+)
+def test_call_that_was_taken_over_leaves_the_key_to_who_did(actor, connection, key, overdue, end):
+    taken = keys.reserve(connection, actor=actor, key=key, fingerprint=kept(key).fingerprint)
+
+    end(connection, overdue)
+
+    assert (kept(key).token, kept(key).status_code) == (taken.token, None)
+
+
+def test_call_that_died_is_not_taken_over_by_another_one(actor, caller, key, overdue):
+    refused = caller.post(START, {"inputs": {"who": "Bob"}}, key=key)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert runs_of(actor) == 1
+
+
+def test_call_that_made_nothing_and_was_answered_is_not_done_again_later(actor, caller, key):
+    path = f"/workflow-runs/{start_run(actor, {'a': ''}, name='other').id}/cancel"
+    caller.post(path, key=key)
+    IdempotencyKey.objects.filter(key=key).update(created_at=Now() - keys.TAKEN_OVER_AFTER)
+
+    assert caller.post(path, key=key).headers["Idempotency-Replayed"] == "true"
+
+
+def test_key_that_is_given_back_while_it_is_looked_at_is_still_in_use(actor, caller, key, monkeypatch):
+    caller.post(START, {}, key=key)
+    monkeypatch.setattr(keys, "_READ", keys._READ + " AND false")
+
+    assert caller.post(START, {}, key=key).json()["code"] == "request_in_progress"
+
+
 def test_two_at_once_reserve_one(actor, caller, key, connection, other):
     fingerprint = keys.fingerprint_of("POST", "/", b"")
     held = (
