@@ -340,6 +340,57 @@ def test_request_that_cannot_become_a_run_does_not_hold_up_younger_ones(
     assert asked_for(actor).get(id=broken).done_at is None
 
 
+def test_requests_that_are_done_do_not_hold_up_younger_ones(actor, slug, connection, other, sent, monkeypatch):
+    monkeypatch.setattr(run_requests, "MAX_PER_LOOK", 1)
+    asked = []
+    for _ in range(2):
+        asked.append(ask(other, slug))
+        RunRequests().take(connection)
+
+    assert {run.id for run in runs_of(actor)} == set(asked)
+
+
+def test_requests_take_no_more_than_their_part_of_the_time(actor, slug, connection, other, sent, monkeypatch):
+    clock = Clock()
+    for _ in range(3):
+        ask(other, slug)
+
+    def take_time(*given):
+        clock.now += run_requests.BUDGET_SECONDS / 2 + 0.01
+        return insert(*given)
+
+    insert = start.insert_run
+    monkeypatch.setattr(start, "insert_run", take_time)
+
+    assert RunRequests(clock).take(connection) == 2
+
+
+def test_request_is_not_given_up_for_a_database_that_is_away(actor, slug, connection, other, sent, monkeypatch):
+    requests = RunRequests(Clock())
+    request_id = ask(other, slug)
+
+    def away(*_):
+        raise psycopg.OperationalError("away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(start, "insert_run", away)
+        for _ in range(run_requests.MOST_TRIES):
+            with pytest.raises(psycopg.OperationalError):
+                requests.take(connection)
+    requests.take(connection)
+
+    assert statuses(request_id) == {"a": "queued", "b": "pending"}
+
+
+def test_request_that_another_beat_is_at_is_not_given_up(actor, slug, connection, other, sent):
+    request_id = ask(other, slug)
+    with connect() as first, first.transaction():
+        first.execute(run_requests._TAKE, {"id": request_id})
+        run_requests._give_up(connection, request_id, run_requests.MOST_TRIES, ValueError())
+
+    assert not runs_of(actor).exists()
+
+
 def test_request_that_cannot_become_a_run_is_tried_less_and_less_often(actor, slug, connection, other, sent, defect):
     broken, tried = defect
     clock = Clock()
