@@ -123,3 +123,14 @@ def test_worker_that_renews_while_it_is_being_given_up_stays(watch, clock, conne
         giving_up = meanwhile(lambda: watch.give_up_silent_workers(connection))
 
     assert giving_up.result() == []
+
+
+def test_worker_that_another_gives_up_is_not_given_up_again(watch, clock, connection, other, silent):
+    """What it begins from then on is of its new lease."""
+    look_for(watch, clock, connection, WATCH_SECONDS)
+    giving_up = ("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (silent,))
+
+    with held_open(other, giving_up) as meanwhile:
+        second = meanwhile(lambda: watch.give_up_silent_workers(connection))
+
+    assert second.result() == []

@@ -91,6 +91,8 @@ def test_attempt_a_worker_began_after_it_was_given_up_is_its_own_under_its_new_l
 
 
 def test_attempt_a_worker_began_after_it_was_given_up_is_lost_with_it(connection, resumed):
+    # It had taken the message before.
+    connection.execute("UPDATE executor_workers SET held = '{m}' WHERE lost_at IS NOT NULL")
     age(connection, resumed)
 
     leases.take_back_lost(connection)
@@ -164,6 +166,36 @@ def test_lost_attempt_of_a_cancelled_run_ends_it(actor, connection, lost):
 
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_attempt_that_is_cancelled_while_it_is_taken_back_is_cancelled(connection, other, lost):
+    run, _ = lost
+
+    with held_open(other, hold(run, 2)) as meanwhile:
+        taking = meanwhile(lambda: leases.take_back_lost(connection))
+
+    taking.result()
+    assert statuses(run.id)["a"] == "cancelled (unconfirmed)"
+
+
+def test_attempt_that_was_lost_is_no_other_because_its_worker_is_told_to_stop_later(connection, worker_row, lost):
+    run, _ = lost
+
+    lease.end_lease(connection, worker_id=worker_row)
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id)["a"] == "queued (worker_lost)"
+
+
+def test_attempt_of_a_worker_that_has_not_said_for_long_what_it_holds_is_left_alone(connection, held, worker_row):
+    run, _ = held
+    connection.execute("UPDATE executor_workers SET held_at = held_at - interval '1 hour' WHERE id = %s", (worker_row,))
+    a_minute_ago = timezone.now() - datetime.timedelta(minutes=1)
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(started_at=a_minute_ago)
+
+    leases.take_back_lost(connection)
+
+    assert statuses(run.id)["a"] == "running"
 
 
 def test_lost_attempt_of_a_paused_task_is_queued_and_not_sent(connection, lost, sent):
@@ -285,8 +317,9 @@ def test_row_that_changes_while_it_is_looked_for_is_not_sent_again(actor, connec
 
     with held_open(other, (f"UPDATE task_executions SET {change} WHERE run_id = %s", (run.id,))) as meanwhile:
         resending = meanwhile(lambda: lost_messages.resend_lost(connection))
+        # It waits for nobody.
+        resending.result(10)
 
-    resending.result()
     assert sent == []
 
 
