@@ -75,6 +75,16 @@ def test_what_has_not_begun_has_nothing_to_stop(actor, sent):
     assert statuses(run.id) == {"a": "cancelled", "b": "cancelled"}
 
 
+def test_cancel_gives_an_attempt_no_more_time_than_it_had(actor, connection, sent):
+    run = start_run(actor, {"a": {"timeout": "1s"}})
+    take(connection, run, "a")
+    over_at = row(run, "a").expires_at
+
+    cancel(actor, run)
+
+    assert row(run, "a").expires_at == over_at
+
+
 def cancelled_by(run):
     return WorkflowRun.objects.get(id=run.id).cancelled_by
 

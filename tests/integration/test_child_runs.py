@@ -562,6 +562,26 @@ class TestStopping:
 
         assert (row(run, "a").error_code, status(child)) == ("timed_out", "cancelled")
 
+    def test_task_whose_time_is_over_stops_the_children_of_its_child_too(self, actor, connection, sent):
+        apply(actor, {"x": ""}, name="third")
+        apply(actor, {"a": calling("third")}, name="second")
+        run = start_run(actor, {"a": calling("second", more={"timeout": "1h"})})
+        third = _begin(_begin(run))
+        TaskExecution.objects.filter(run_id=run.id).update(expires_at=LONG_AGO)
+
+        time_limits.end_overdue(connection)
+
+        assert status(third) == "cancelled"
+
+    def test_task_that_stops_the_run_stops_the_children_of_others(self, actor, sent):
+        apply(actor, {"x": ""})
+        run = start_run(actor, {"a": calling(), "b": {"uses": "stop"}})
+        child = _begin(run)
+
+        execute(run, "b")
+
+        assert (status(run), status(child)) == ("succeeded", "cancelled")
+
     def test_run_whose_time_is_over_stops_its_child(self, actor, connection, sent):
         run = start_run_with_child(actor, timeout="1h")
         child = _begin(run)

@@ -405,7 +405,15 @@ def test_cancel_from_above_has_the_childs_finally_run_to_its_end(actor, connecti
     assert (seen(run)[0], seen(child)[0], statuses(child.id)["clean"]) == ("cancelled", "cancelled", "succeeded")
 
 
-def test_two_that_stop_a_child_at_once_leave_its_hooks_to_end(actor, connection, sent, monkeypatch):
+@pytest.mark.parametrize(
+    "stop",
+    [
+        lambda connection, _: recovery.recover_children(connection),
+        lambda connection, run: cancellation.stop_run(connection, run.id, Reason.CANCELLING),
+    ],
+    ids=["the tick", "a cancel from above"],
+)
+def test_two_that_stop_a_child_at_once_leave_its_hooks_to_end(actor, connection, sent, monkeypatch, stop):
     """Both find it left alone while its own tasks are open; when the second comes to stop it, its hooks have begun."""
     run = start_parent(actor)
     execute(run, "a")
@@ -415,7 +423,7 @@ def test_two_that_stop_a_child_at_once_leave_its_hooks_to_end(actor, connection,
     recovery.recover_children(connection)
 
     monkeypatch.setattr(children, "find_left_alone", lambda *given, **more: [found.pop()] if found else [])
-    recovery.recover_children(connection)
+    stop(connection, run)
 
     assert statuses(child.id) == {"x": "cancelled", "clean": "queued"}
     assert seen(child) == ("running", "hooks", "cancelled")

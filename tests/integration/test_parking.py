@@ -28,7 +28,7 @@ from tests.integration.calls import (
 from tests.integration.schedules import HOLDER, held_open, hold, rerun, take, task_of
 from workflows.dispatch import celery_calls, execution, finalise, finish, recovery, settle, tasks
 from workflows.dispatch.messages import CallRef
-from workflows.models import WorkflowRun
+from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.statuses import TaskStatus
 
@@ -153,6 +153,9 @@ def test_end_told_for_another_organization_changes_nothing(actor, connection):
 
     assert settle.settle(connection, foreign, ENDED) is False
     assert row(run).status == "waiting"
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(status="succeeded")
+    settle.settle(connection, foreign, ENDED)
+    assert row(run, "b").status == "pending"
 
 
 def test_end_that_waited_for_a_cancel_changes_nothing(actor, connection, other):
@@ -216,7 +219,7 @@ def test_cancel_ends_what_waits_and_revokes_its_call(actor, revoked):
     runs.cancel_run(actor=actor, run_id=run.id)
 
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
-    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+    assert (WorkflowRun.objects.get(id=run.id).status, row(run).wake_at) == ("cancelled", None)
     assert revoked == [call_of(run).celery_id]
 
 
