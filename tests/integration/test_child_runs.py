@@ -643,6 +643,13 @@ class TestStopping:
         assert (status(child), statuses(child.id)) == ("running", {"x": "running"})
         assert children.find_left_alone(connection, run.id, limit=1) == []
 
+    def test_child_that_has_ended_keeps_no_other_from_it(self, actor, connection, sent):
+        run = start(actor)
+        execute(_begin(run), "x")
+
+        assert statuses(run.id)["a"] == "succeeded"
+        assert children.find_left_alone(connection, run.id, limit=1) == []
+
     def test_child_that_is_waited_for_is_left_to_run_by_the_tick(self, actor, connection, sent):
         run = start(actor)
         child = _begin(run)

@@ -306,6 +306,16 @@ def test_deadline_ends_a_run_that_is_paused_before_its_start(actor, connection, 
     assert (statuses(run.id), sent) == ({"a": "cancelled", "b": "cancelled"}, [])
 
 
+def test_run_whose_deadline_is_still_to_come_is_not_ended_by_it(actor, connection, sent):
+    """The clock was set back since somebody saw that it had come."""
+    apply(actor)
+    run = start_later(actor, deadline=timedelta(hours=1))
+
+    cancellation.stop_run(connection, run.id, Reason.TIMED_OUT)
+
+    assert (now_of(run).status, now_of(run).hold, statuses(run.id)) == ("pending", 0, {})
+
+
 def test_hooks_of_a_run_that_its_deadline_ends_before_its_start_wait_for_the_end_of_a_pause(actor, connection, sent):
     apply(actor, on_failure={"tell": {"uses": "noop"}})
     run = start_later(actor, deadline=timedelta(hours=1))

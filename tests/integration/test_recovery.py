@@ -128,6 +128,56 @@ def test_stopping_worker_gives_back_nothing_of_others_and_ends_what_was_cancelle
     assert statuses(run.id)["a"].startswith("cancelled")
 
 
+def test_stopping_worker_ends_the_run_that_was_cancelled_though_the_broker_gets_the_message_back(
+    actor, connection, worker_row
+):
+    run = start_run(actor, {"a": ""})
+    holder = Holder(worker="test", worker_id=worker_row, message_id="m")
+    claim.claim(connection, task_of(run, "a"), holder, uuid4())
+    runs.cancel_run(actor=actor, run_id=run.id)
+
+    leases.give_back(connection, worker_id=worker_row, restored={"m"})
+
+    assert WorkflowRun.objects.get(id=run.id).status == "cancelled"
+
+
+def test_one_look_takes_back_so_many_attempts_and_the_next_the_others(actor, connection, monkeypatch):
+    leases.take_back_lost(connection)  # what other tests have left
+    monkeypatch.setattr(leases, "MAX_PER_SWEEP", 1)
+    run = start_run(actor, {"a": "", "b": ""})
+    for key in "ab":
+        claim.claim(connection, task_of(run, key), Holder(worker="gone", worker_id=uuid4()), uuid4())
+
+    assert [leases.take_back_lost(connection) for _ in range(3)] == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "take_back",
+    [
+        lambda connection, _: leases.take_back_lost(connection),
+        lambda connection, worker_id: leases.give_back(connection, worker_id=worker_id, restored=()),
+    ],
+    ids=["lost", "given back"],
+)
+def test_run_that_cannot_go_on_keeps_no_other_from_it(actor, connection, sent, monkeypatch, take_back):
+    worker_id = uuid4()
+    for name in ("broken", "sound"):
+        run = start_run(actor, {name: ""}, name=name)
+        claim.claim(connection, task_of(run, name), Holder(worker="gone", worker_id=worker_id), uuid4())
+    sent.clear()
+    go_on = leases._go_on
+
+    def fail_for_one(connection, row):
+        assert row["task_key"] != "broken"
+        go_on(connection, row)
+
+    monkeypatch.setattr(leases, "_go_on", fail_for_one)
+
+    take_back(connection, worker_id)
+
+    assert sent == ["sound"]
+
+
 def test_attempt_of_a_worker_nobody_knows_is_taken_back(actor, connection):
     run = start_run(actor, {"a": ""})
     claim.claim(connection, task_of(run, "a"), Holder(worker="gone", worker_id=uuid4()), uuid4())
