@@ -221,6 +221,22 @@ def test_call_that_another_worker_holds_is_not_made_again(actor, connection, wor
     assert row(run).status == "waiting"
 
 
+def test_call_that_a_stopped_worker_has_given_back_is_not_made_again(actor, connection, worker_row):
+    run = start(actor)
+    execute(run)
+    lease.renew_lease(connection, worker_id=worker_row, concurrency=1, list_held=lambda: [call_of(run).celery_id])
+    lease.end_lease(connection, worker_id=worker_row)
+    connection.execute(
+        "UPDATE executor_workers SET lost_at = lost_at - interval '1 minute' WHERE id = %s", (worker_row,)
+    )
+    TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO)
+    due(run)
+
+    call_watch.look_at_calls(connection)
+
+    assert row(run).status == "waiting"
+
+
 def test_worker_that_was_just_given_up_may_still_hold_its_call(actor, connection, worker_row):
     run = start(actor)
     execute(run)

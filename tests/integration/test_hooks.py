@@ -158,6 +158,7 @@ def test_run_that_takes_too_long_has_its_hooks_run_without_that_limit(actor, con
 
     time_limits.end_overdue(connection)
     assert (statuses(run.id), seen(run)) == ({"a": "cancelled", "alert": "queued"}, ("running", "hooks", "failed"))
+    assert WorkflowRun.objects.get(id=run.id).expires_at is None
     time_limits.end_overdue(connection)
     for key in ("alert", "clean"):
         work(connection, run, key)

@@ -77,20 +77,22 @@ def test_worker_is_not_given_up_at_first_sight(watch, connection, silent):
     assert watch.give_up_silent_workers(connection) == []
 
 
-def test_worker_is_not_given_up_right_after_nobody_looked_for_a_while(watch, clock, connection, worker_row):
+def test_worker_is_not_given_up_right_after_nobody_looked_for_a_while(watch, clock, connection, worker_row, jump):
     look_for(watch, clock, connection, 60)
     clock.now += GAP_SECONDS + 1
+    jump(f"{GAP_SECONDS + 1} seconds")
     fall_silent(connection, worker_row)
 
     assert watch.give_up_silent_workers(connection) == []
 
 
-def test_worker_is_not_given_up_when_the_database_stood_still(watch, clock, connection, silent, monkeypatch):
+def test_worker_is_not_given_up_when_the_database_stood_still(watch, clock, connection, silent, jump, monkeypatch):
     look_for(watch, clock, connection, WATCH_SECONDS)
     cursor = lease.sql.cursor
 
     def stand_still(*arguments):
         clock.now += GAP_SECONDS + 1
+        jump(f"{GAP_SECONDS + 1} seconds")
         return cursor(*arguments)
 
     monkeypatch.setattr(lease.sql, "cursor", stand_still)

@@ -309,6 +309,15 @@ def test_attempt_that_has_the_number_of_a_forgotten_claim_is_in_the_history_when
     assert sorted(each.status for each in row(run, "a").attempts.all()) == ["fenced", "lost"]
 
 
+def test_attempt_that_is_in_the_history_already_is_taken_back_all_the_same(actor, connection):
+    run = start_run(actor, {"a": ""})
+    row(run, "a").attempts.create(organization_id=actor.organization_id, attempt=1, status="lost")
+
+    lose(connection, run)
+
+    assert statuses(run.id) == {"a": "queued (worker_lost)"}
+
+
 def test_attempt_that_has_the_number_of_a_forgotten_claim_is_in_the_history_when_it_fails(actor, connection, end):
     run = start_run(actor, {"a": ""})
     forgotten = take(connection, run)

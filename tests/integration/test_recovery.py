@@ -25,7 +25,7 @@ from tests.integration.schedules import (
 from workflows.catalog import cache
 from workflows.compiler.canvas import make_message_id
 from workflows.dispatch import advance, claim, execution, finish, leases, lost_messages, recovery
-from workflows.dispatch.broker import QueueView
+from workflows.dispatch.broker import BrokerAway, QueueView
 from workflows.dispatch.messages import Holder
 from workflows.models import TaskExecution, WorkflowRun, WorkflowVersion
 from workflows.runs import services as runs
@@ -323,12 +323,13 @@ def queue(monkeypatch):
         ("behind the head", False),
         ("undated head", False),
         ("paused", False),
+        ("claimed", False),
         ("young", False),
     ],
 )
 def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent, worker_row, case, expected):
-    run = start_run(actor, {"a": ""})
-    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    run = start_run(actor, {"a": "", "queued_later": ""})
+    TaskExecution.objects.filter(run_id=run.id, task_key="a").update(queued_at=LONG_AGO)
     sent.clear()
     head = datetime.datetime(2020, 1, 1, 0, 0, 1, tzinfo=datetime.UTC)
     match case:
@@ -344,6 +345,11 @@ def test_only_what_the_broker_lost_is_sent_again(actor, connection, queue, sent,
         case "paused":
             queue()
             connection.execute(*hold(run, 1))
+        case "claimed":
+            queue()
+            connection.execute(
+                "UPDATE task_executions SET status = 'running' WHERE run_id = %s AND task_key = 'a'", (run.id,)
+            )
         case "young":
             queue()
             connection.execute("UPDATE task_executions SET queued_at = clock_timestamp() WHERE run_id = %s", (run.id,))
@@ -373,9 +379,14 @@ def test_row_that_changes_while_it_is_looked_for_is_not_sent_again(actor, connec
     assert sent == []
 
 
-def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connection, broker, sent):
-    run = start_run(actor, {"a": ""})
+def test_lost_message_is_looked_for_in_the_list_of_its_queue_and_priority(actor, connection, broker, sent):
+    run = start_run(actor, {"a": "", "b": "", "c": ""})
     TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, queue="elsewhere", priority=6)
+    # Nothing waits where these do, which are not lost yet.
+    young = TaskExecution.objects.filter(run_id=run.id).exclude(task_key="a")
+    young.update(queued_at=timezone.now())
+    young.filter(task_key="b").update(priority=3)
+    young.filter(task_key="c").update(queue="here")
     waiting = json.dumps({"headers": {"queued_at": "2019-01-01T00:00:00.000000Z"}})
     sent.clear()
 
@@ -386,6 +397,46 @@ def test_lost_message_is_looked_for_in_the_list_of_its_priority(actor, connectio
     lost_messages.resend_lost(connection)
 
     assert (while_it_may_wait, sent) == ([], ["a"])
+
+
+def test_lost_message_that_cannot_be_sent_keeps_no_other_from_it(actor, connection, queue, monkeypatch):
+    queue()
+    calls = []
+    for name in ("broken", "sound"):
+        run = start_run(actor, {name: ""}, name=name)
+        TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO, queue="elsewhere")
+
+    def fail_for_one(run, version, ready, **named):
+        assert ready[0].task_key != "broken"
+        calls.append((ready[0].task_key, named))
+
+    monkeypatch.setattr(lost_messages.publish, "publish", fail_for_one)
+
+    lost_messages.resend_lost(connection)
+
+    assert ("sound", {"alone": True}) in calls
+
+
+def test_one_look_sends_so_many_lost_messages_and_the_next_the_others(actor, connection, queue, sent, monkeypatch):
+    queue()
+    lost_messages.resend_lost(connection)  # what other tests have left
+    monkeypatch.setattr(lost_messages, "MAX_PER_SWEEP", 1)
+    run = start_run(actor, {"a": "", "b": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+
+    assert [lost_messages.resend_lost(connection) for _ in range(3)] == [1, 1, 0]
+
+
+def test_nothing_is_sent_again_while_the_broker_is_away(actor, connection, sent, monkeypatch):
+    def be_away(*_):
+        raise BrokerAway("away")
+
+    run = start_run(actor, {"a": ""})
+    TaskExecution.objects.filter(run_id=run.id).update(queued_at=LONG_AGO)
+    monkeypatch.setattr(lost_messages, "look_at_queue", be_away)
+    sent.clear()
+
+    assert (lost_messages.resend_lost(connection), sent) == (0, [])
 
 
 def test_recovered_task_is_sent_alone(actor, connection, monkeypatch):
