@@ -30,7 +30,7 @@ from workflows.definition.priority import Priority
 from workflows.dispatch import advance, cancellation, claim, execution, finalise, finish, holds, pausing, tasks
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
-from workflows.errors import RunAlreadyFinished
+from workflows.errors import RunAlreadyFinished, RunNotFound
 from workflows.models import Pause, TaskExecution, WorkflowRun
 from workflows.runs import services as runs
 from workflows.runs.statuses import Reason, TaskStatus
@@ -284,6 +284,17 @@ def test_cancel_reaches_rows_that_were_inserted_while_it_waited(actor, connectio
     assert set(TaskExecution.objects.filter(run_id=run.id).values_list("status", flat=True)) == {"cancelled"}
 
 
+def test_task_that_ends_while_its_run_is_cancelled_stays_as_it_ended(actor, connection, other):
+    run = start_run(actor, {"a": "", "b": ""})
+    ended = ("UPDATE task_executions SET status = 'skipped' WHERE run_id = %s AND task_key = 'a'", (run.id,))
+
+    with held_open(other, ended) as meanwhile:
+        cancelling = meanwhile(lambda: cancel_in_thread(actor, run))
+
+    cancelling.result()
+    assert (statuses(run.id), row(run, "a").hold) == ({"a": "skipped", "b": "cancelled"}, 0)
+
+
 @pytest.mark.parametrize("operation", ["cancel", "pause", "stop"])
 def test_operation_that_the_database_ends_for_the_sake_of_another_is_done_again(
     actor, connection, monkeypatch, operation
@@ -323,6 +334,20 @@ def test_cancel_that_waited_for_the_end_of_the_run_is_refused(actor, connection,
     with pytest.raises(RunAlreadyFinished):
         cancelling.result()
     assert WorkflowRun.objects.get(id=run.id).hold == 0
+
+
+def test_cancel_that_waited_for_the_run_to_be_pruned_finds_none(actor, connection, other):
+    run = start_run(actor, {"a": ""})
+    deletions = [
+        (f"DELETE FROM {table} WHERE {key} = %s", (run.id,))
+        for table, key in (("task_executions", "run_id"), ("workflow_runs", "id"))
+    ]
+
+    with held_open(other, *deletions) as meanwhile:
+        cancelling = meanwhile(lambda: cancel_in_thread(actor, run))
+
+    with pytest.raises(RunNotFound):
+        cancelling.result()
 
 
 @pytest.mark.parametrize(("frontier", "chords"), [("abc", [True]), ("ab", [False, False]), ("a", [False])])
