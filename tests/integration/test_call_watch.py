@@ -232,7 +232,7 @@ def test_call_that_a_stopped_worker_has_given_back_is_not_made_again(actor, conn
     TaskExecution.objects.filter(run_id=run.id).update(started_at=LONG_AGO)
     due(run)
 
-    call_watch.look_at_calls(connection)
+    CallWatch().look_at_calls(connection)
 
     assert row(run).status == "waiting"
 

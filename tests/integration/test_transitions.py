@@ -98,7 +98,7 @@ def losing_call(**columns):
     def apply(connection, actor, run):
         due = {"reason": Reason.CELERY, "wake_at": "2020-01-01T00:00:00Z"}
         TaskExecution.objects.filter(run_id=run.id, task_key="b").update(**due, **columns)
-        call_watch.look_at_calls(connection)
+        call_watch.CallWatch().look_at_calls(connection)
 
     return apply
 
