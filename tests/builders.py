@@ -9,12 +9,11 @@ from accounts.choices import Role
 from accounts.models import Environment, Membership, Organization, User
 from accounts.permissions.roles import PERMISSIONS
 from maestro.core.ids import new_id
+from tests.patience import PATIENCE_SECONDS, POLL_SECONDS
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.runs import services as runs
-
-POLL_SECONDS = 0.05
 
 
 def make_actor(role: Role = Role.OWNER) -> Actor:
@@ -98,7 +97,7 @@ _COPY_AS_WAITING = (
 )
 
 
-def wait_for_end(run_id: UUID, seconds: float = 30) -> WorkflowRun:
+def wait_for_end(run_id: UUID, seconds: float = PATIENCE_SECONDS) -> WorkflowRun:
     """Wait until a run is over; fail with its tasks when it does not end."""
     deadline = time.monotonic() + seconds
     while True:

@@ -14,6 +14,7 @@ from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.output import Log
 from maestro.embedded.processes import SupervisedProcess
 from maestro.embedded.record import Ports
+from tests.patience import PATIENCE_SECONDS
 
 READY = "servers are ready"
 
@@ -66,7 +67,7 @@ async def _serve(home: Home, ports: Ports) -> None:
         process.start()
     try:
         for process in running:
-            await asyncio.wait_for(process.ready.wait(), 60)
+            await asyncio.wait_for(process.ready.wait(), PATIENCE_SECONDS)
         await postgres.bootstrap(ports.postgres, secrets)
         await processes.run_once(programs.prepare(home, ports, secrets), family, log)
         print(READY, flush=True)

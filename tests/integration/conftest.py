@@ -19,11 +19,10 @@ from maestro.core import sql
 from tests.builders import make_actor
 from tests.integration import calls
 from tests.integration.schedules import connect
+from tests.patience import PATIENCE_SECONDS
 from workflows.dispatch import publish
 
 ROOT = Path(__file__).parents[2]
-# A few seconds, many times over on a machine with more to do.
-START_SECONDS = 60
 
 
 class WorkerProcess:
@@ -59,7 +58,7 @@ class WorkerProcess:
                 self._command, stdout=log, stderr=log, cwd=ROOT, env=self._environment, start_new_session=True
             )
             started_at = log.tell()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while b" ready." not in self.log.read_bytes()[started_at:]:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 self.stop(signal.SIGKILL)
@@ -127,7 +126,7 @@ def beat_process(
             yield process
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +150,9 @@ def worker(database, tmp_path_factory):
 def resting_worker(worker):
     """The suite's own worker, which takes nothing as long as the module runs."""
     control, only = current_app.control, [worker.name]
-    assert control.cancel_consumer("maestro", destination=only, reply=True, timeout=10)
+    assert control.cancel_consumer("maestro", destination=only, reply=True, timeout=PATIENCE_SECONDS)
     yield
-    assert control.add_consumer("maestro", destination=only, reply=True, timeout=10)
+    assert control.add_consumer("maestro", destination=only, reply=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture

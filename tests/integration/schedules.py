@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import tuple_row
 
+from tests.patience import PATIENCE_SECONDS
 from workflows.dispatch import advance, claim, finish
 from workflows.dispatch.finish import Outcome
 from workflows.dispatch.messages import Holder, TaskRef
@@ -89,7 +90,7 @@ def held_open(connection, *statements):
         def meanwhile(work):
             future = thread.submit(work)
             with connect() as watcher:
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + PATIENCE_SECONDS
                 while not future.done():
                     waiting = watcher.execute(
                         "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)

@@ -1,7 +1,6 @@
 """Approvals: who may decide what, once; and what deadlines and escalations make of those that nobody decides."""
 
 import dataclasses
-import time
 from datetime import timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from executors.models import TaskLogLine
 from tests.builders import join, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import held_open, hold, row
+from tests.patience import wait_until
 from workflows.definition.secrets import MASK
 from workflows.dispatch import waits
 from workflows.errors import (
@@ -57,10 +57,7 @@ def email_of(actor):
 
 
 def wait_until_it_asks(run):
-    deadline = time.monotonic() + 30
-    while statuses(run.id)["a"] != "waiting (approval)":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: statuses(run.id)["a"] == "waiting (approval)")
 
 
 def make_due(run):
@@ -311,7 +308,7 @@ def test_deadline_decides(actor, connection, sent, on_deadline, status, code):
     options = {"on_deadline": on_deadline} if on_deadline else {}
     form = {"urgent": {"type": "boolean", "default": False}}
     run = begin(actor, {"a": asking(deadline="2d", form=form, **options)})
-    assert timedelta(days=2) <= row(run, "a").wake_at - row(run, "a").started_at < timedelta(days=2, seconds=10)
+    assert timedelta(days=2) <= row(run, "a").wake_at - row(run, "a").started_at < timedelta(days=2, hours=1)
 
     waits.end_due(connection)
     assert statuses(run.id)["a"] == "waiting (approval)"
@@ -367,7 +364,7 @@ def test_escalation_lets_others_decide_and_the_deadline_stays(actor, connection,
     escalate = {"after": "4h", "users": [email_of(ann)]}
     run = begin(actor, {"a": asking(approvers={"roles": ["admin"]}, deadline="2d", escalate=escalate)})
     first_look = row(run, "a").wake_at
-    assert timedelta(hours=4) <= first_look - row(run, "a").started_at < timedelta(hours=4, seconds=10)
+    assert timedelta(hours=4) <= first_look - row(run, "a").started_at < timedelta(hours=5)
     with pytest.raises(NotAnApprover):
         decide(ann, run)
 

@@ -1,13 +1,12 @@
 """Tasks that run other workflows: how both ends reach each other, and every schedule in which they could miss."""
 
-import time
-
 import pytest
 
 from executors.base import ChildRun
 from tests.builders import definition, make_actor, start_run, statuses, wait_for_end
 from tests.integration.calls import execute
 from tests.integration.schedules import do, follow, held_open, hold, row, take
+from tests.patience import wait_until
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.dispatch import (
@@ -701,10 +700,10 @@ def test_runs_end_one_by_the_other_on_real_workers(actor, worker, beat):
 
 
 def test_cancel_ends_runs_that_wait_for_each_other_on_real_workers(actor, worker, beat):
-    apply(actor, {"x": {"with": {"duration": "60s"}}}, name="third")
+    apply(actor, {"x": {"with": {"duration": "10m"}}}, name="third")
     apply(actor, {"a": calling("third")}, name="second")
     run = start_run(actor, {"a": calling("second"), "b": "a"})
-    third = wait_for(lambda: begun_below(begun_below(run)))
+    third = wait_until(lambda: begun_below(begun_below(run)))
 
     runs.cancel_run(actor=actor, run_id=run.id)
 
@@ -714,11 +713,3 @@ def test_cancel_ends_runs_that_wait_for_each_other_on_real_workers(actor, worker
 
 def begun_below(run):
     return run and WorkflowRun.objects.filter(parent_task__run_id=run.id).first()
-
-
-def wait_for(look, seconds=20):
-    deadline = time.monotonic() + seconds
-    while (found := look()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found

@@ -1,12 +1,11 @@
 """Whole runs through real workers: what they come to, whatever happens to their messages."""
 
-import time
-
 import pytest
 
 from executors.pools.queues import key_of
 from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
+from tests.patience import wait_until
 from workflows.definition.priority import Priority
 from workflows.dispatch import lost_messages, recovery
 from workflows.errors import RunAlreadyFinished
@@ -157,12 +156,12 @@ def test_run_whose_outputs_cannot_be_evaluated_fails_and_says_so(actor):
 
 
 def test_cancelled_run_starts_nothing_more_and_stops_what_runs(actor):
-    run = start_run(actor, {"a": {"with": {"duration": "30s"}}, "b": "a"})
-    _wait_for(run.id, "a", "running")
+    run = start_run(actor, {"a": {"with": {"duration": "10m"}}, "b": "a"})
+    wait_until(lambda: statuses(run.id)["a"] == "running")
 
     runs.cancel_run(actor=actor, run_id=run.id)
 
-    assert wait_for_end(run.id, 10).status == "cancelled"
+    assert wait_for_end(run.id).status == "cancelled"
     assert statuses(run.id) == {"a": "cancelled (stopped)", "b": "cancelled"}
 
 
@@ -199,10 +198,3 @@ def test_ready_task_that_nobody_queued_is_found_by_recovery(actor):
 
     assert wait_for_end(run.id).status == "succeeded"
     assert statuses(run.id) == {"a": "succeeded", "b": "succeeded", "c": "succeeded"}
-
-
-def _wait_for(run_id, task_key, status):
-    deadline = time.monotonic() + 15
-    while TaskExecution.objects.get(run_id=run_id, task_key=task_key).status != status:
-        assert time.monotonic() < deadline, statuses(run_id)
-        time.sleep(0.02)

@@ -21,6 +21,7 @@ from maestro.core import sql
 from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
 from tests.integration.graphs import RECOVERY_SECONDS, check_all, start, start_all
+from tests.patience import wait_until
 from tests.processes import kill
 from tests.reference import ExpectedTask
 from workflows.compiler import canvas
@@ -116,7 +117,7 @@ def test_messages_after_the_end_and_after_a_cancel_change_nothing(actor, broker)
     deliver(broker, kept)
     ours = [str(run.id).encode() for run in (finished, cancelled)]
     # What a worker held that was killed in an earlier test is among the unacknowledged for ever.
-    _wait_until(
+    wait_until(
         lambda: not any(run_id in held for held in [*waiting(broker), *broker.hvals("unacked")] for run_id in ours)
     )
 
@@ -240,7 +241,7 @@ def test_flush_while_a_header_member_runs_loses_no_body(actor, broker):
         "join": "slow quick",
     }
     run = start_run(actor, tasks)
-    _wait_until(lambda: statuses(run.id)["slow"] == "running")
+    wait_until(lambda: statuses(run.id)["slow"] == "running")
 
     broker.flushall()
 
@@ -264,10 +265,3 @@ def test_cut_database_connections_cost_no_task(actor, seed):
         )
 
     check_all(started)
-
-
-def _wait_until(holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

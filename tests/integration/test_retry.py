@@ -331,7 +331,7 @@ def test_run_with_retries_goes_through_real_workers(actor, worker, beat):
         },
     )
 
-    ended = wait_for_end(run.id, 60)
+    ended = wait_for_end(run.id)
 
     assert ended.status == "failed"
     assert statuses(run.id) == {"first": "succeeded", "left": "succeeded", "right": "failed", "last": "succeeded"}

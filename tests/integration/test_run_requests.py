@@ -20,6 +20,7 @@ from tests.builders import definition, make_actor, statuses, wait_for_end
 from tests.conftest import HOME
 from tests.integration.conftest import beat_process
 from tests.integration.schedules import connect, held_open
+from tests.patience import PATIENCE_SECONDS, wait_until
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.dispatch import publish, run_requests, start, time_limits
@@ -441,21 +442,19 @@ def test_request_that_never_becomes_a_run_is_told_by_one_that_failed(actor, slug
 def test_beat_that_is_killed_in_between_loses_nothing(actor, slug, other, worker, tmp_path):
     wanted = []
     with beat_process(tmp_path / "first.log") as first:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not wanted or not runs_of(actor).exists():
             assert time.monotonic() < deadline, (tmp_path / "first.log").read_text()
             wanted.append(ask(other, slug))
             time.sleep(0.05)
         first.kill()
-        first.wait(20)
+        first.wait()
     wanted += [ask(other, slug) for _ in range(5)]
 
     with beat_process(tmp_path / "second.log"), beat_process(tmp_path / "third.log"):
         for run_id in wanted:
-            while not WorkflowRun.objects.filter(id=run_id).exists():
-                assert time.monotonic() < deadline + 60
-                time.sleep(0.05)
-        last = wait_for_end(wanted[-1], 60)
+            wait_until(WorkflowRun.objects.filter(id=run_id).exists)
+        last = wait_for_end(wanted[-1])
 
     assert last.status == "succeeded"
     assert {run.id for run in runs_of(actor)} == set(wanted)
