@@ -93,6 +93,12 @@ class WorkerProcess:
                 self._process.wait()
 
 
+def pytest_collection_modifyitems(items):
+    """Run the tests that need beat after all others of their module: it stays, and mends what those leave undone."""
+    modules = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (modules[item.path], "beat" in item.fixturenames))
+
+
 @pytest.fixture(scope="session")
 def database(servers, django_db_blocker):
     """The migrated database; every test makes an organization of its own, so nothing is ever cleaned up."""

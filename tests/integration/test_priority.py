@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import time
 import uuid
 
 import pytest
@@ -13,6 +12,7 @@ from tests.integration import noting
 from tests.integration.calls import execute
 from tests.integration.conftest import WorkerProcess
 from tests.integration.schedules import do, row
+from tests.patience import wait_until
 from workflows.catalog import services as catalog
 from workflows.definition.document import Document
 from workflows.definition.priority import Priority
@@ -107,13 +107,6 @@ def taken(broker, run):
     return found
 
 
-def wait_until(holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def numbers(run):
     return set(TaskExecution.objects.filter(run_id=run.id).values_list("priority", flat=True))
 
@@ -126,7 +119,7 @@ def test_high_run_overtakes_what_waits_and_a_low_one_goes_last(actor, broker, st
 
     start_worker()
     for run in (high, normal, low):
-        assert wait_for_end(run.id, 60).status == "succeeded"
+        assert wait_for_end(run.id).status == "succeeded"
 
     assert [{priority: len(keys) for priority, keys in found.items()} for found in before] == [
         {LOW: 1},
@@ -146,7 +139,7 @@ def test_every_message_of_a_run_has_its_priority(actor, broker, beat, start_work
     start_worker()
 
     for priority, run in runs_of.items():
-        assert wait_for_end(run.id, 60).status == "succeeded"
+        assert wait_for_end(run.id).status == "succeeded"
         assert taken(broker, run) == {key: {priority.step} for key in [*EVERY_SHAPE, "last"]}
         assert row(run, "i").attempt == 2
 
