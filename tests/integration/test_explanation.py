@@ -19,6 +19,7 @@ from workflows.definition.priority import Priority
 from workflows.dispatch import broker as engine_broker
 from workflows.errors import RunNotFound, TaskNotFound
 from workflows.explanation import selectors as explanation
+from workflows.explanation.causes import CauseFinder
 from workflows.models import TaskExecution, WorkflowRun
 from workflows.pauses import services as pauses
 from workflows.pauses.services import PauseTarget
@@ -29,14 +30,20 @@ pytestmark = pytest.mark.usefixtures("sent", "no_workers")
 FAILING = {"uses": "noop", "with": {"fail": "no luck"}, "retry": {"delay": "1h", "jitter": False}}
 
 
+# That no worker has which runs.
+PID = 1
+
+
 @pytest.fixture
-def no_workers(database):
-    """No worker but those of the test is known."""
-    Worker.objects.filter(lost_at=None).update(lost_at=Now())
+def no_workers(database, monkeypatch):
+    """No worker but those of the test is known, also if another registers meanwhile."""
+    Worker.objects.filter(pid=PID, lost_at=None).update(lost_at=Now())
+    find = CauseFinder._live_workers
+    monkeypatch.setattr(CauseFinder, "_live_workers", lambda own: [each for each in find(own) if each.pid == PID])
 
 
 def make_worker(**more):
-    given = {"name": "w1@host", "pid": 1, "concurrency": 4, "queues": ["maestro"], "held": ["a", "b"]}
+    given = {"name": "w1@host", "pid": PID, "concurrency": 4, "queues": ["maestro"], "held": ["a", "b"]}
     return Worker.objects.create(**(given | more))
 
 
