@@ -23,7 +23,8 @@ class ExpectedTask:
     fails: bool = False
     may_fail: bool = False
     condition: bool = True
-    seconds: float = 0
+    is_slow: bool = False
+    """Whether it goes on until somebody lets it go."""
     uses: str = "noop"
     """`noop`, `signal`, `approval` or `workflow`."""
     section: str = "tasks"
@@ -41,15 +42,18 @@ class ExpectedTask:
         """The same for Hypothesis, which would show all fields."""
         printer.text(repr(self))
 
-    def as_definition(self):
-        """The same task in the definition language."""
-        options = ({"fail": True} if self.fails else {}) | ({"duration": self.seconds} if self.seconds else {})
+    def as_definition(self, gates=None):
+        """The same task in the definition language; a slow one goes on until its run has a file in the directory."""
+        uses, options = self.uses, {"fail": True} if self.fails else {}
+        if self.is_slow:
+            command = f"until [ -e '{gates}'/$MAESTRO_RUN_ID ]; do sleep 0.1; done; exit {int(self.fails)}"
+            uses, options = "shell", {"command": command}
         if self.uses == "approval":
             options = {"message": "Go on?"}
         if self.uses == "workflow":
             options = {"workflow": "reference-failing-child" if self.fails else "reference-child"}
         return (
-            {"uses": self.uses, "needs": list(self.needs), "run_if": self.rule.value}
+            {"uses": uses, "needs": list(self.needs), "run_if": self.rule.value}
             | ({"with": options} if options else {})
             | ({} if self.condition else {"if": "${{ 1 > 2 }}"})
             | ({"continue_on_error": True} if self.may_fail else {})

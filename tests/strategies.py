@@ -13,17 +13,15 @@ MAX_TASKS = 24
 
 
 @st.composite
-def graphs(draw, slow_seconds):
+def graphs(draw):
     """Task key → task, each after its needs; at most one takes its time."""
     needs = draw(st.one_of(_series_parallel(), _irregular(), _wide(), _deep(), _layered()))
     slow = draw(st.one_of(st.none(), st.sampled_from(sorted(needs))))
-    # Who decides is a person, who may be slower than the slow task.
-    kinds = _KINDS if slow is None else _KINDS.filter(lambda kind: kind != "approval")
     tasks = {
         key: draw(
-            _tasks(tuple(needed), kinds=st.just("noop"), seconds=slow_seconds)
+            _tasks(tuple(needed), kinds=st.just("noop"), is_slow=True)
             if key == slow
-            else _tasks(tuple(needed), kinds=kinds)
+            else _tasks(tuple(needed), kinds=_KINDS)
         )
         for key, needed in needs.items()
     }
@@ -41,11 +39,11 @@ def _hooks(draw):
 
 
 @st.composite
-def _tasks(draw, needs, kinds, seconds=0, section="tasks"):
+def _tasks(draw, needs, kinds, is_slow=False, section="tasks"):
     uses = draw(kinds)
     return ExpectedTask(
         needs=needs,
-        seconds=seconds,
+        is_slow=is_slow,
         rule=draw(_RULES) if needs else RunIf.ALL_SUCCEEDED,
         # A signal that nobody sends would have to be timed out, and nobody looks at the time here.
         fails=draw(_SELDOM) and uses != "signal",

@@ -1,4 +1,4 @@
-"""Random graphs through real workers come to what the reference interpreter says, each task once and in time.
+"""Random graphs through real workers come to what the reference interpreter says, each task once and none too early.
 
 `pytest tests/integration/test_random_graphs.py --graphs 2000` runs more than the suite does. Nothing recovers here: no
 beat runs, so a wake-up that is lost would leave its run open and fail the test.
@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import POLL_SECONDS, wait_for_end
+from tests.builders import wait_for_end
 from tests.integration.conftest import WorkerProcess
+from tests.patience import PATIENCE_SECONDS, POLL_SECONDS
 from tests.reference import CHILDREN, ends_without, interpret
 from tests.strategies import graphs
 from workflows.catalog import services as catalog
@@ -33,10 +34,6 @@ pytestmark = pytest.mark.alone
 
 # Runs that go on at the same time.
 BATCH = 8
-# One task of a graph may take this long: whatever does not need it ends before it does.
-SLOW_SECONDS = 2
-# Far above what a worker needs to start a ready task here, far below any recovery.
-PROMPT_SECONDS = 10
 DEFAULT_GRAPHS = 48
 
 
@@ -50,7 +47,7 @@ def roomy_worker(database, tmp_path):
 
 
 @pytest.mark.usefixtures("roomy_worker")
-def test_random_graphs_end_as_the_reference_says(actor, pytestconfig):
+def test_random_graphs_end_as_the_reference_says(actor, pytestconfig, tmp_path):
     @settings(
         max_examples=math.ceil(pytestconfig.getoption("graphs") / BATCH),
         deadline=None,
@@ -61,11 +58,11 @@ def test_random_graphs_end_as_the_reference_says(actor, pytestconfig):
         phases=[Phase.generate],
         print_blob=True,
     )
-    @given(st.lists(graphs(slow_seconds=SLOW_SECONDS), min_size=BATCH, max_size=BATCH))
+    @given(st.lists(graphs(), min_size=BATCH, max_size=BATCH))
     def run_all(batch):
-        started = [(tasks, _start(actor, tasks)) for tasks in batch]
-        _decide(actor, {run_id: tasks for tasks, run_id in started})
-        for tasks, run_id in started:
+        started = {_start(actor, tasks, tmp_path): tasks for tasks in batch}
+        _attend(actor, started, tmp_path)
+        for run_id, tasks in started.items():
             _check(tasks, wait_for_end(run_id))
 
     for child in CHILDREN.values():
@@ -73,14 +70,14 @@ def test_random_graphs_end_as_the_reference_says(actor, pytestconfig):
     run_all()
 
 
-def _start(actor, tasks):
+def _start(actor, tasks, gates):
     value = {
         "schema_version": 1,
         "name": f"g-{uuid.uuid4().hex[:12]}",
         "tasks": {},
     }
     for key, task in tasks.items():
-        value.setdefault(task.section, {})[key] = task.as_definition()
+        value.setdefault(task.section, {})[key] = task.as_definition(gates)
     workflow = catalog.apply_definition(actor=actor, document=Document.of(value)).workflow
     run_id = runs.start_run(actor=actor, reference=str(workflow.id), inputs={}).id
     for key, task in tasks.items():
@@ -91,14 +88,39 @@ def _start(actor, tasks):
     return run_id
 
 
-def _decide(actor, started):
-    """Approve or reject whatever waits for that, until all runs have ended or take too long."""
-    deadline = time.monotonic() + 30
-    while WorkflowRun.objects.filter(id__in=started, finished_at=None).exists() and time.monotonic() < deadline:
-        for waiting in selectors.list_approvals(actor=actor):
-            outcome = Outcome.REJECTED if started[waiting.run_id][waiting.task_key].fails else Outcome.APPROVED
-            parking.decide_approval(actor=actor, run_id=waiting.run_id, task_key=waiting.task_key, outcome=outcome)
-        time.sleep(POLL_SECONDS)
+def _attend(actor, started, gates):
+    """Approve or reject whatever waits for that, and let a slow task go once all have ended that do not need it, until
+    all runs have ended.
+    """
+    held = {
+        run_id: {(run_id, key) for key in ends_without(tasks, slow)}
+        for run_id, tasks in started.items()
+        if (slow := _slow_of(tasks)) is not None
+    }
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    try:
+        while WorkflowRun.objects.filter(id__in=started, finished_at=None).exists():
+            for waiting in selectors.list_approvals(actor=actor):
+                outcome = Outcome.REJECTED if started[waiting.run_id][waiting.task_key].fails else Outcome.APPROVED
+                parking.decide_approval(actor=actor, run_id=waiting.run_id, task_key=waiting.task_key, outcome=outcome)
+            going_on = TaskExecution.objects.filter(run_id__in=held, finished_at=None).values_list("run_id", "task_key")
+            rest = {run_id: others.intersection(going_on) for run_id, others in held.items()}
+            for run_id in [run_id for run_id, others in rest.items() if not others]:
+                _let_go(gates, run_id)
+                del held[run_id]
+            assert time.monotonic() < deadline, f"still open, though no slow task keeps these back: {rest}"
+            time.sleep(POLL_SECONDS)
+    finally:
+        for run_id in held:
+            _let_go(gates, run_id)
+
+
+def _let_go(gates, run_id):
+    (gates / str(run_id)).touch()
+
+
+def _slow_of(tasks):
+    return next((key for key, task in tasks.items() if task.is_slow), None)
 
 
 def _check(tasks, run):
@@ -111,13 +133,10 @@ def _check(tasks, run):
         assert row.attempt == (0 if row.status == TaskStatus.SKIPPED and row.reason != "condition" else 1), key
         if row.started_at is not None:
             _check_start(task, row, rows)
-        if task.seconds and row.status != TaskStatus.SKIPPED:
-            late = {other for other in ends_without(tasks, key) if rows[other].finished_at > row.finished_at}
-            assert not late, f"waited for {key}, which they do not need: {late}"
 
 
 def _check_start(task, row, rows):
-    """A task starts after its join was decided, and soon after: it waits for nothing it does not need."""
+    """A task starts after its join was decided."""
     if not task.needs:
         return
     decided_at = min(
@@ -126,7 +145,6 @@ def _check_start(task, row, rows):
         if decide_join(RunIf(row.run_if), [_seen_at(rows[need], moment) for need in task.needs]) == RUN
     )
     assert row.started_at >= decided_at, row.task_key
-    assert (row.started_at - decided_at).total_seconds() < PROMPT_SECONDS, row.task_key
 
 
 def _seen_at(row, moment):

@@ -187,7 +187,7 @@ def test_only_a_workflow_can_run():
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
-@given(graphs(slow_seconds=0))
+@given(graphs())
 def test_random_graphs_end_as_on_the_platform(tasks):
     hooks = {"tasks": contextlib.nullcontext, "on_failure": on_failure, "on_success": on_success, "finally": finally_}
     options = {"workflow": {"workflow": "another"}, "approval": {"message": "Go on?"}}
