@@ -33,6 +33,20 @@ def suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
                 each.resume()
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process runs; one that waits for its parent to take it down does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words of its command line; none of one that has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def named(processes: Sequence[psutil.Process], name: str) -> list[psutil.Process]:
     """Return those of the processes whose name contains this, in the same order."""
     found = []

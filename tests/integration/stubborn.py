@@ -25,7 +25,8 @@ def go_on():
 
 
 def stop_when_told(path):
-    """Work until the attempt is cancelled, and say what it came to."""
+    """Say that it has begun, work until the attempt is cancelled, and say what it came to."""
+    Path(path).write_text("begun")
     while not current_task().is_cancelled():
         time.sleep(0.05)
     Path(path).write_text("stopped by itself")
@@ -33,7 +34,9 @@ def stop_when_told(path):
 
 
 def clean_up_when_cancelled(path):
+    """Say that it has begun, work until the attempt is interrupted, and say so."""
     try:
+        Path(path).write_text("begun")
         time.sleep(60)
     except TaskCancelled:
         Path(path).write_text("cleaned up")

@@ -1,7 +1,6 @@
 """Cancelling what runs: it is told, then made to stop, then killed; and the status says what of that was proven."""
 
 import signal
-import time
 from datetime import timedelta
 
 import psutil
@@ -14,7 +13,8 @@ from tests.integration.calls import CALL, PARKED, call_of, execute
 from tests.integration.calls import FAILED as CALL_FAILED
 from tests.integration.conftest import WorkerProcess
 from tests.integration.schedules import FAILED, SUCCEEDED, held_open, hold, row, take
-from tests.processes import suspended
+from tests.patience import wait_until
+from tests.processes import is_alive, suspended
 from workflows.dispatch import celery_calls, finish, leases, settle, time_limits
 from workflows.errors import RunAlreadyFinished
 from workflows.models import TaskExecution, WorkflowRun
@@ -26,20 +26,13 @@ FUNCTIONS = "tests.integration.stubborn"
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 
-def calling(function, **args):
+def calling(function, grace="1s", **args):
     options = {"function": f"{FUNCTIONS}.{function}", "args": args}
-    return {"uses": "python", "with": options, "timeout": {"grace": "1s"}}
+    return {"uses": "python", "with": options, "timeout": {"grace": grace}}
 
 
 def cancel(actor, run):
     return runs.cancel_run(actor=actor, run_id=run.id)
-
-
-def wait_until(fact, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def is_running(run, key):
@@ -226,10 +219,9 @@ def test_killing_what_only_took_too_long_changes_nothing_of_its_end(actor, conne
 
 def test_what_runs_is_told_then_interrupted_then_killed_with_all_it_started(actor, worker, tmp_path):
     told, cleaned, started = (tmp_path / name for name in ("told", "cleaned", "started"))
-    run = start_run(actor, {"told": calling("stop_when_told", path=str(told))})
-    other = start_run(actor, {"cleans": calling("clean_up_when_cancelled", path=str(cleaned))})
-    wait_until(is_running(run, "told"))
-    wait_until(is_running(other, "cleans"))
+    run = start_run(actor, {"told": calling("stop_when_told", "10m", path=str(told))})
+    other = start_run(actor, {"cleans": calling("clean_up_when_cancelled", "10m", path=str(cleaned))})
+    wait_until(lambda: told.exists() and cleaned.exists())
 
     cancel(actor, run)
     cancel(actor, other)
@@ -247,7 +239,7 @@ def test_what_runs_is_told_then_interrupted_then_killed_with_all_it_started(acto
 
     assert wait_for_end(stubborn.id).status == "cancelled"
     wait_until(lambda: statuses(stubborn.id) == {"a": "cancelled (killed)", "b": "cancelled"})
-    wait_until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(grandchild))
 
 
 def test_cancel_outlives_the_worker_that_should_obey_it(actor, worker, beat, tmp_path):
@@ -262,6 +254,6 @@ def test_cancel_outlives_the_worker_that_should_obey_it(actor, worker, beat, tmp
         cancel(actor, run)
         victim.stop(signal.SIGKILL)
 
-    assert wait_for_end(run.id, 40).status == "cancelled"
+    assert wait_for_end(run.id).status == "cancelled"
     assert statuses(run.id) == {"a": "cancelled (unconfirmed)", "b": "cancelled"}
     assert row(run, "a").attempt == 1
