@@ -1,6 +1,5 @@
 """Processes of a worker that are replaced after so many tasks, or so much memory. No beat runs here."""
 
-import time
 from collections import Counter
 
 import psutil
@@ -8,6 +7,7 @@ import pytest
 
 from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess
+from tests.patience import wait_until
 from workflows.models import TaskExecution
 
 pytestmark = pytest.mark.alone
@@ -37,11 +37,11 @@ def python(function, *needs, **arguments):
 def test_processes_are_replaced_and_nothing_is_lost(actor, limited):
     children = {child.pid for child in psutil.Process(limited.pid).children()}
     many = start_run(actor, {f"t{number}": python("process_id") for number in range(20)})
-    assert wait_for_end(many.id, 60).status == "succeeded"
+    assert wait_for_end(many.id).status == "succeeded"
     leaking = start_run(
         actor, {"leak": python("leak", mebibytes=MOST_MEBIBYTES), "after": python("process_id", "leak")}
     )
-    assert wait_for_end(leaking.id, 60).status == "succeeded"
+    assert wait_for_end(leaking.id).status == "succeeded"
 
     rows = list(TaskExecution.objects.filter(run_id__in=[many.id, leaking.id]))
     by_process = Counter(row.output for row in rows)
@@ -50,8 +50,5 @@ def test_processes_are_replaced_and_nothing_is_lost(actor, limited):
     assert max(by_process.values()) <= MOST_TASKS
     assert len(set(by_process) - children) >= 5
     assert outputs["leak"] != outputs["after"]
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(outputs["leak"]):
-        assert time.monotonic() < deadline, "the process that was replaced is still there"
-        time.sleep(0.1)
+    wait_until(lambda: not psutil.pid_exists(outputs["leak"]), "the process that was replaced is still there")
     assert "premature" not in limited.log.read_text()

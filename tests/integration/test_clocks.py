@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from celery import current_app
 
 from executors.models import TaskLogLine, Worker
 from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess, beat_process
 from tests.integration.graphs import check_all, start_all
+from workflows.dispatch import leases
 from workflows.models import TaskExecution
 from workflows.runs.counters import read_counters
 
@@ -31,7 +31,7 @@ RECEIVED = re.compile(r"\[([0-9a-f-]{36}\.[^\]]+)\] received")
 
 
 @pytest.fixture(scope="module")
-def logs(database, tmp_path_factory):
+def logs(resting_worker, tmp_path_factory):
     """Directory with the logs of a worker that is six hours ahead, one that is six behind, and beat, ahead."""
     directory = tmp_path_factory.mktemp("clocks")
     (directory / "sitecustomize.py").write_text(SLEEP)
@@ -49,8 +49,6 @@ def logs(database, tmp_path_factory):
         WorkerProcess(directory / f"{name}.log", name=name, environment=environment(offset))
         for name, offset in (("ahead", "+6h"), ("behind", "-6h"))
     ]
-    control = current_app.control
-    others = [name for answer in control.cancel_consumer("maestro", reply=True) or () for name in answer]
     try:
         for running in workers:
             running.start()
@@ -59,12 +57,11 @@ def logs(database, tmp_path_factory):
     finally:
         for running in workers:
             running.stop()
-        if others:
-            control.add_consumer("maestro", destination=others, reply=True)
 
 
 def test_wrong_clocks_change_nothing(actor, broker, connection, logs):
     left_by_others = set(broker.hkeys("unacked"))
+    leases.take_back_lost(connection)  # what other tests have left
     before, began_at = read_counters(), now(connection)
 
     graphs = start_all(actor, 11)
