@@ -20,7 +20,7 @@ consumer_watch.LOOK_SECONDS = 0.5
 consumer_watch.CANARY_SECONDS = 0.5
 consumer_watch.DEAF_SECONDS = 5.0
 consumer_watch.GAP_SECONDS = 2.0
-consumer_watch.REACTION_SECONDS = 3.0
+consumer_watch.REACTION_SECONDS = float(os.environ.get("REACTION_SECONDS", "3"))
 
 
 @signals.worker_ready.connect
