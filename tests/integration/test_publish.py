@@ -44,14 +44,19 @@ def unread(broker):
 
 @pytest.fixture
 def hanging_broker(monkeypatch):
-    """A broker that accepts connections and never answers."""
+    """A broker that accepts connections and never answers; returns what was connected to so far."""
+    connections = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
         options = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
-        monkeypatch.setattr(
-            current_app, "connection_for_read", lambda: Connection(url, transport_options=options, connect_timeout=0.2)
-        )
-        yield
+
+        def connect():
+            connections.append(Connection(url, transport_options=options, connect_timeout=0.2))
+            return connections[-1]
+
+        monkeypatch.setattr(current_app, "connection_for_read", connect)
+        monkeypatch.setattr(broker, "AWAY_SECONDS", 600)
+        yield connections
     broker._away_until[0] = 0.0
 
 
@@ -121,11 +126,10 @@ def test_broker_that_hangs_is_asked_once_and_then_left_alone_for_a_while(hanging
     with pytest.raises(BrokerAway):
         broker.look_at_queue("maestro", 3)
 
-    asked_at = time.monotonic()
     with pytest.raises(BrokerAway):
         broker.look_at_queue("maestro", 3)
 
-    assert time.monotonic() - asked_at < 0.1
+    assert len(hanging_broker) == 1
     assert broker.is_away()
 
 
@@ -138,6 +142,7 @@ def test_one_failed_send_spares_the_others_the_wait(actor, monkeypatch):
 
     monkeypatch.setattr(publish.Signature, "apply_async", fail)
     monkeypatch.setattr(broker, "_away_until", [0.0])
+    monkeypatch.setattr(broker, "AWAY_SECONDS", 600)
 
     run = start_run(actor, {"a": "", "b": "", "c": ""})
 
