@@ -19,7 +19,7 @@ AWAY = problem(503, "unavailable", "Not now.")
 
 @pytest.fixture
 def client(api: FakeApi) -> Iterator[Client]:
-    with Client(api.url, KEY, timeout=5) as opened:
+    with Client(api.url, KEY, timeout=60) as opened:
         yield opened
 
 

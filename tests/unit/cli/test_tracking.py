@@ -18,7 +18,7 @@ PAGE = 200
 
 @pytest.fixture
 def client(api: FakeApi) -> Iterator[Client]:
-    with Client(api.url, KEY, timeout=5) as opened:
+    with Client(api.url, KEY, timeout=60) as opened:
         yield opened
 
 

@@ -19,5 +19,5 @@ def api() -> Iterator[FakeApi]:
 @pytest.fixture
 def client(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr("maestro.client.transport.RETRY_DELAYS_SECONDS", ())
-    with Client(api.url, KEY, timeout=5) as opened:
+    with Client(api.url, KEY, timeout=60) as opened:
         yield opened

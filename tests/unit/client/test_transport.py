@@ -29,7 +29,7 @@ def sleeps() -> Sleeps:
 
 @pytest.fixture
 def transport(api: FakeApi, sleeps: Sleeps) -> Transport:
-    return Transport(api.url, KEY, timeout=5, sleep=sleeps)
+    return Transport(api.url, KEY, timeout=60, sleep=sleeps)
 
 
 def free_port() -> int:
@@ -80,7 +80,7 @@ def test_absent_server_is_named_with_what_to_do(sleeps: Sleeps):
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(ServerUnreachable) as caught:
-        Transport(url, KEY, timeout=5, sleep=sleeps).get("/kinds")
+        Transport(url, KEY, timeout=60, sleep=sleeps).get("/kinds")
 
     assert str(caught.value) == (
         f"No answer from Maestro at {url}: connection refused. Start it with `maestro up`, "
@@ -159,4 +159,4 @@ def test_proxy_of_the_environment_is_not_used_for_this_machine(api: FakeApi, mon
     monkeypatch.delenv("no_proxy", raising=False)
     api.on("GET", "/kinds", {"ok": True})
 
-    assert Transport(api.url, KEY, timeout=5, sleep=Sleeps()).get("/kinds").body == {"ok": True}
+    assert Transport(api.url, KEY, timeout=60, sleep=Sleeps()).get("/kinds").body == {"ok": True}

@@ -195,7 +195,7 @@ def test_cancelled_command_is_terminated(tmp_path):
     result = run(context, "sleep 60")
 
     assert result == TaskResult(error=CANCELLED)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_schema_of_env_allows_numbers_and_booleans():

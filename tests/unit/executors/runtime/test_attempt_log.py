@@ -81,7 +81,7 @@ def test_lines_are_written_while_the_attempt_runs(monkeypatch):
 
     log.write_line("one")
 
-    assert store.written.wait(5)
+    assert store.written.wait(30)
     assert store.messages == ["one"]
     log.close()
     assert store.messages == ["one"]
@@ -95,7 +95,7 @@ def test_full_batch_is_written_at_once(monkeypatch):
     for number in range(BATCH_LINES):
         log.write_line(str(number))
 
-    assert store.written.wait(5)
+    assert store.written.wait(30)
     assert store.messages == [str(number) for number in range(BATCH_LINES)]
     log.close()
 
@@ -107,7 +107,7 @@ def test_running_code_never_writes_itself(monkeypatch):
 
     for number in range(3 * BATCH_LINES):
         log.write_line(str(number))
-    assert store.written.wait(5)
+    assert store.written.wait(30)
     threads = set(store.threads)
     log.close()
 
@@ -232,7 +232,7 @@ def test_failing_write_is_tried_again_while_the_attempt_runs(monkeypatch):
     for number in range(2 * BATCH_LINES):
         log.write_line(str(number))
 
-    assert store.written.wait(5)
+    assert store.written.wait(30)
     log.close()
     assert store.messages == [str(number) for number in range(2 * BATCH_LINES)]
 

@@ -32,7 +32,7 @@ def is_alive(pid):
 
 
 def wait_until_gone(pid):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not is_alive(pid)
@@ -119,7 +119,7 @@ def test_background_process_is_killed_and_does_not_hold_up(tmp_path, monkeypatch
     end, received = run("sleep 60 & echo $!", tmp_path)
 
     assert end.status == 0
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert wait_until_gone(int(received[0][1]))
 
 
