@@ -15,7 +15,8 @@ from executors.models import Worker
 from executors.pools.queues import keys_of
 from tests.builders import make_actor, start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from tests.processes import kill, named, suspended
+from tests.patience import wait_until
+from tests.processes import command_of, is_alive, kill, named, suspended
 from workflows.models import TaskExecution
 from workflows.runs import services as runs
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.usefixtures("resting_worker"), pytest.mark.alone]
 
 MODULE = "tests.integration.long_tasks"
 # Of each test, whatever it asks for: 10 s beyond the drain, and a busy machine.
-EXIT_SECONDS = 30
+EXIT_SECONDS = 60
 # Longer than any test, so that only what is to be shown ends what runs.
 LONG_SECONDS = 600
 
@@ -60,28 +61,17 @@ def row(run, key):
     return TaskExecution.objects.get(run_id=run.id, task_key=key)
 
 
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
 def wait_for_start(run, *keys, attempt=1):
     wait_until(lambda: all((row(run, key).status, row(run, key).attempt) == ("running", attempt) for key in keys))
 
 
-def is_alive(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
 def sleepers_of(worker):
     children = psutil.Process(worker.pid).children(recursive=True)
-    return [each for each in children if f"{LONG_SECONDS}.5" in each.cmdline()]
+    return [each for each in children if f"{LONG_SECONDS}.5" in command_of(each)]
 
 
 def test_what_is_short_ends_here_and_what_is_long_ends_elsewhere(actor, start_worker, tmp_path):
-    note = tmp_path / "note"
+    note, go_on = tmp_path / "note", tmp_path / "go-on"
     call = {"uses": "celery", "with": {"task": "long_tasks.sleep_when_new", "args": [str(note)]}}
     sleeps_at_first = f'[ "$MAESTRO_ATTEMPT" -gt 1 ] || {{ sleep {LONG_SECONDS}.5 & sleep {LONG_SECONDS}.5; }}'
     first = start_worker("first", drain_seconds=5)
@@ -90,7 +80,7 @@ def test_what_is_short_ends_here_and_what_is_long_ends_elsewhere(actor, start_wo
         {
             "fork": "",
             "quick": "fork",
-            "short": shell("sleep 1.5", "fork"),
+            "short": shell(f"until [ -e '{go_on}' ]; do sleep 0.1; done", "fork"),
             "command": shell(sleeps_at_first, "fork"),
             "pause": python("sleep_at_first", "fork"),
             "join": "quick short command pause",
@@ -104,6 +94,7 @@ def test_what_is_short_ends_here_and_what_is_long_ends_elsewhere(actor, start_wo
     sleepers = sleepers_of(first)
 
     os.kill(first.pid, signal.SIGTERM)
+    go_on.touch()
     second = start_worker("second", drain_seconds=5)
     code = first.wait(EXIT_SECONDS)
     ended = wait_for_end(run.id)
