@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from maestro.embedded import postgres
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.ports import HOST, find_free, is_free
 from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
+from tests.patience import PATIENCE_SECONDS, wait_until
+from tests.processes import command_of, is_alive, named
 
-START_SECONDS = 90
-STOP_SECONDS = 60
-KILLED_SECONDS = 12
-HURRIED_SECONDS = 6
+# For what must not be waited for.
+LONG_SECONDS = 600
 PROCESSES = {"postgres", "valkey", "api", "worker", "beat", "flower"}
 
 
@@ -49,11 +48,11 @@ class OwnStack:
     def call(self, command, *arguments):
         return run([str(MAESTRO), command, "--home", str(self.home), *arguments])
 
-    def start(self):
+    def start(self, *flags):
         """Start in the foreground of a process group of its own, as a shell does."""
         with self.log.open("wb") as output:
             return subprocess.Popen(
-                self.up_command(),
+                self.up_command(*flags),
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
@@ -62,14 +61,14 @@ class OwnStack:
             )
 
     def wait_for(self, text, supervisor):
-        wait_until(lambda: text in self.log.read_text() or supervisor.poll() is not None, START_SECONDS)
+        wait_until(lambda: text in self.log.read_text() or supervisor.poll() is not None)
         assert text in self.log.read_text()
 
     def kill(self, guard, victims):
         pids = {"guard": guard.pid, "supervisor": self.record["pid"]}
         for victim in victims:
             os.kill(pids[victim], signal.SIGKILL)
-        guard.wait(KILLED_SECONDS)
+        guard.wait(PATIENCE_SECONDS)
 
     def pid_of(self, name):
         return next((each["pid"] for each in self.record["processes"] if each["name"] == name), None)
@@ -77,15 +76,12 @@ class OwnStack:
     def wait_for_process(self, name, guard):
         """Wait until the supervisor below this guard, not an earlier one, has started the process."""
         record = self.home / "state.json"
-        wait_until(
-            lambda: record.exists() and self.record["guard_pid"] == guard.pid and self.pid_of(name) is not None,
-            START_SECONDS,
-        )
+        wait_until(lambda: record.exists() and self.record["guard_pid"] == guard.pid and self.pid_of(name) is not None)
 
     def keep_busy(self):
         """Run a shell task that leaves processes in every place it can, and return them."""
         self.run_shell("sleep 300 & setsid sleep 301 & sleep 302")
-        wait_until(lambda: len(self.sleepers()) == 3, START_SECONDS)
+        wait_until(lambda: len(self.sleepers()) == 3)
         return self.sleepers()
 
     def run_shell(self, command):
@@ -98,7 +94,7 @@ class OwnStack:
         return json.loads(started.stdout)["id"]
 
     def sleepers(self):
-        return [each for each in descendants_of(self.record["pid"]) if each.name() == "sleep"]
+        return named(descendants_of(self.record["pid"]), "sleep")
 
 
 @pytest.fixture
@@ -114,15 +110,8 @@ def own_stack(tmp_path):
 
 def run(command):
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=outside_environment(), timeout=START_SECONDS
+        command, capture_output=True, text=True, cwd=ROOT, env=outside_environment(), timeout=PATIENCE_SECONDS
     )
-
-
-def wait_until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def descendants_of(pid):
@@ -133,8 +122,8 @@ def descendants_of(pid):
 
 def still_running(processes):
     sessions = {process.pid for process in processes}
-    members = [psutil.Process(pid) for pid in psutil.pids() if session_of(pid) in sessions]
-    return [each for each in {*processes, *members} if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    members = [each for each in psutil.process_iter() if session_of(each.pid) in sessions]
+    return [each for each in {*processes, *members} if is_alive(each)]
 
 
 def session_of(pid):
@@ -177,7 +166,7 @@ def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
     orphans_to_be = psutil.Process(worker).children(recursive=True)
     os.kill(worker, signal.SIGKILL)
     own_stack.wait_for("worker ended unexpectedly (killed by SIGKILL); starting it again in 0.5 s", supervisor)
-    wait_until(lambda: own_stack.pid_of("worker") not in (None, worker), START_SECONDS)
+    wait_until(lambda: own_stack.pid_of("worker") not in (None, worker))
 
     assert still_running(orphans_to_be) == []
     [restarted] = [each for each in own_stack.record["processes"] if each["name"] == "worker"]
@@ -186,7 +175,7 @@ def test_stack_keeps_its_data_over_a_stop_and_restarts_what_crashes(own_stack):
     second_processes = descendants_of(supervisor.pid)
     os.killpg(supervisor.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
 
-    assert supervisor.wait(STOP_SECONDS) == 0
+    assert supervisor.wait(PATIENCE_SECONDS) == 0
     assert_nothing_left(own_stack, second_processes)
 
 
@@ -197,7 +186,7 @@ def test_nothing_outlives_a_supervisor_killed_while_it_starts(own_stack):
 
     os.kill(own_stack.record["pid"], signal.SIGKILL)
 
-    wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
+    wait_until(lambda: still_running(processes) == [])
     assert guard.wait() == 128 + signal.SIGKILL
     assert own_stack.call("status").returncode == 1
 
@@ -206,7 +195,7 @@ def test_nothing_outlives_a_supervisor_killed_while_it_starts(own_stack):
     processes = descendants_of(again.pid)
     again.terminate()
 
-    assert again.wait(STOP_SECONDS) == 0
+    assert again.wait(PATIENCE_SECONDS) == 0
     assert_nothing_left(own_stack, processes)
 
 
@@ -224,20 +213,23 @@ def test_nothing_outlives_a_killed_supervisor_or_its_guard(own_stack, is_busy, v
 
     own_stack.kill(guard, victims)
 
-    wait_until(lambda: still_running(processes) == [], KILLED_SECONDS)
+    wait_until(lambda: still_running(processes) == [])
     assert_nothing_left(own_stack, processes)
 
 
 def test_a_stop_lets_running_tasks_finish_and_a_second_one_does_not(own_stack):
     guard = own_stack.start()
     own_stack.wait_for("Maestro is ready", guard)
-    run_id = own_stack.run_shell("sleep 3")
-    wait_until(own_stack.sleepers, START_SECONDS)
+    begun, go_on = (own_stack.home.parent / name for name in ("begun", "go-on"))
+    run_id = own_stack.run_shell(f"touch '{begun}'; until [ -e '{go_on}' ]; do sleep 0.1; done")
+    wait_until(begun.exists)
 
     os.killpg(guard.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+    own_stack.wait_for("draining", guard)
+    go_on.touch()
 
-    assert guard.wait(STOP_SECONDS) == 0
-    guard = own_stack.start()
+    assert guard.wait(PATIENCE_SECONDS) == 0
+    guard = own_stack.start("--drain-seconds", str(LONG_SECONDS))
     own_stack.wait_for("Maestro is ready", guard)
     finished = json.loads(own_stack.call("show", run_id, "--json").stdout)
     assert [(each["status"], each["attempt"]) for each in finished["task_executions"]] == [("succeeded", 1)]
@@ -247,7 +239,7 @@ def test_a_stop_lets_running_tasks_finish_and_a_second_one_does_not(own_stack):
     own_stack.wait_for("draining", guard)
     os.killpg(guard.pid, signal.SIGINT)
 
-    assert guard.wait(HURRIED_SECONDS) == 0
+    assert guard.wait(PATIENCE_SECONDS) == 0
     assert_nothing_left(own_stack, processes)
 
 
@@ -259,7 +251,7 @@ def test_programs_end_with_supervisor_and_guard_and_down_ends_what_they_left_and
     processes = {*descendants_of(guard.pid), *sleepers}
 
     own_stack.kill(guard, ("guard", "supervisor"))
-    wait_until(lambda: still_running(programs) == [], KILLED_SECONDS)
+    wait_until(lambda: still_running(programs) == [])
     assert still_running(sleepers) != []
 
     stopped = own_stack.call("down", "--json")
@@ -372,7 +364,7 @@ def test_no_secret_stands_in_an_argument_list(stack):
     files = [path.read_text().strip() for path in (home.api_key, home.admin_password)]
     record = json.loads(home.record.read_text())
 
-    words = " ".join(word for process in descendants_of(record["pid"]) for word in process.cmdline())
+    words = " ".join(word for process in descendants_of(record["pid"]) for word in command_of(process))
 
     assert [secret for secret in (*secrets, *files) if secret in words] == []
 
