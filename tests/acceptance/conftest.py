@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from maestro.embedded.ports import find_free
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 MAESTRO = Path(sys.executable).with_name("maestro")
@@ -33,19 +34,31 @@ class Stack:
     key: str = field(repr=False)
 
     @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return (self.home.parent / "log").read_text()
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a user's shell would have, with this home."""
         return outside_environment() | {"MAESTRO_HOME": str(self.home)}
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a `maestro` command."""
-        defaults: dict[str, Any] = {"capture_output": True, "timeout": 60, "cwd": ROOT, "env": self.environment}
+        defaults: dict[str, Any] = {
+            "capture_output": True,
+            "timeout": PATIENCE_SECONDS,
+            "cwd": ROOT,
+            "env": self.environment,
+        }
         return subprocess.run([str(MAESTRO), *arguments], text=True, **(defaults | options))
 
     def request(self, method: str, path: str, *, key: str | None = None, **options: Any) -> requests.Response:
         """Call the REST API with the administrator's key, or another."""
         headers = {"Authorization": f"Bearer {key or self.key}"} | options.pop("headers", {})
-        return requests.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=30, **options)
+        return requests.request(
+            method, f"{self.url}/api/v1{path}", headers=headers, timeout=PATIENCE_SECONDS, **options
+        )
 
     def tasks_of(self, run_id: str) -> list[dict[str, Any]]:
         """Return the task executions of a run."""
@@ -75,7 +88,7 @@ def running_stack(directory: Path) -> Iterator[Stack]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, env=outside_environment())
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while b"Maestro is ready" not in log.read_bytes():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The stack did not start:\n{log.read_text()}")
@@ -85,7 +98,7 @@ def running_stack(directory: Path) -> Iterator[Stack]:
         yield Stack(home=home, url=record["urls"]["api"], flower_url=record["urls"]["flower"], key=key)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

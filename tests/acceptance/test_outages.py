@@ -1,8 +1,10 @@
 """The servers fail below a running stack: results are kept, questions answered, and work goes on by itself."""
 
+import contextlib
 import json
 import os
 import signal
+import statistics
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +18,9 @@ from maestro.embedded import postgres
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.ports import HOST
 from tests.acceptance.conftest import running_stack
+from tests.patience import PATIENCE_SECONDS, wait_until
 from tests.processes import kill, suspend, suspended
 
-# A restart of a server and the pause of five seconds between two tries of a worker, on a busy machine.
-RECOVERY_SECONDS = 60
 # What a request waits for at most: a connection, then the answer to a statement.
 ANSWER_SECONDS = 20
 
@@ -44,13 +45,6 @@ def pid_of(stack, name):
     return next(each["pid"] for each in record["processes"] if each["name"] == name)
 
 
-def wait_until(holds, seconds=RECOVERY_SECONDS):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 class Held:
     """A run with tasks that end when the test says so, and one that follows."""
 
@@ -70,8 +64,10 @@ class Held:
         assert started.status_code == 201, started.text
         self.id = started.json()["id"]
         wait_until(lambda: self.statuses("running") == 2)
-        # A claim commits asynchronously: what the server has not yet written out, a crash of it takes back.
-        time.sleep(1)
+        # A claim commits asynchronously, and a crash takes back what the server has not yet written out. This commit,
+        # which waits for the disk, takes it along.
+        another = {"schema_version": 1, "name": f"{name}-another", "tasks": {"a": {"uses": "noop"}}}
+        assert stack.request("POST", "/workflows", json={"definition": another}).status_code == 201
 
     def tasks(self):
         """The tasks as the API has them; none while it is without its database."""
@@ -105,7 +101,7 @@ def start(stack, name):
 
 def look_at_admin(stack):
     headers, cookies = {"Accept": "text/html"}, {"maestro_session": "x" * 32}
-    return requests.get(f"{stack.url}/admin/", headers=headers, cookies=cookies, timeout=30)
+    return requests.get(f"{stack.url}/admin/", headers=headers, cookies=cookies, timeout=PATIENCE_SECONDS)
 
 
 def of_postgres(stack):
@@ -113,18 +109,28 @@ def of_postgres(stack):
     return [server, *server.children(recursive=True)]
 
 
-@pytest.fixture
-def superuser(hurt):
-    secrets = load_or_create_secrets(Home(hurt.home))
-    port = json.loads((hurt.home / "state.json").read_text())["ports"]["postgres"]
-    with psycopg.connect(
+def connect(stack):
+    secrets = load_or_create_secrets(Home(stack.home))
+    port = json.loads((stack.home / "state.json").read_text())["ports"]["postgres"]
+    return psycopg.connect(
         host=HOST,
         port=port,
         user=postgres.SUPERUSER,
         dbname="maestro",
         autocommit=True,
         password=secrets.postgres_password.get_secret_value(),
-    ) as connection:
+    )
+
+
+def is_open(stack):
+    with contextlib.suppress(psycopg.OperationalError), connect(stack):
+        return True
+    return False
+
+
+@pytest.fixture
+def superuser(hurt):
+    with connect(hurt) as connection:
         yield connection
 
 
@@ -169,7 +175,7 @@ def test_request_while_the_database_is_gone_is_told_so_and_noted_in_the_log(hurt
     assert (away.json()["code"], away.headers["Content-Type"]) == ("unavailable", "application/problem+json")
     assert int(away.headers["Retry-After"]) > 0
     noted = f"[{away.headers['X-Request-Id']}] The database is not available"
-    wait_until(lambda: noted in (hurt.home.parent / "log").read_text())
+    wait_until(lambda: noted in hurt.log)
 
 
 @pytest.mark.usefixtures("programs")
@@ -179,7 +185,7 @@ def test_first_requests_after_a_restart_of_the_database_are_answered(hurt):
     before = pid_of(hurt, "postgres")
 
     os.kill(before, signal.SIGINT)
-    wait_until(lambda: pid_of(hurt, "postgres") not in (before, None))
+    wait_until(lambda: pid_of(hurt, "postgres") not in (before, None) and is_open(hurt))
 
     assert [hurt.request("GET", "/workflows").status_code for _ in range(3)] == [200, 200, 200]
 
@@ -226,4 +232,4 @@ def test_runs_start_and_tasks_end_while_the_broker_hangs_and_then_dies_and_go_on
     assert held.ends_at_its_first_attempts()
     assert {hurt.request("GET", f"/workflow-runs/{run_id}").json()["status"] for run_id, _ in started} == {"succeeded"}
     # The first of each five seconds waits for the broker, for a second; all others do not.
-    assert sum(seconds for _, seconds in started) < ANSWER_SECONDS
+    assert statistics.median(seconds for _, seconds in started) < 1
