@@ -1,12 +1,13 @@
 """The REST API over HTTP, as a client uses it."""
 
 import json
-import time
 import uuid
 
 import psycopg
 import pytest
 import requests
+
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 DEFINITION = {
     "schema_version": 1,
@@ -43,39 +44,34 @@ def run_of(stack, name, **body):
     return answer.json()
 
 
-def ended(stack, run_id, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def ended(stack, run_id):
+    def look():
         run = stack.request("GET", f"/workflow-runs/{run_id}").json()
-        if run["finished_at"]:
-            return run
-        time.sleep(0.1)
-    raise AssertionError(run)
+        return run if run["finished_at"] else None
+
+    return wait_until(look)
 
 
 def test_health_answers_under_any_host_name_without_credentials(stack):
-    answer = requests.get(f"{stack.url}/health", headers={"Host": "anything.example"}, timeout=5)
+    answer = requests.get(f"{stack.url}/health", headers={"Host": "anything.example"}, timeout=PATIENCE_SECONDS)
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 def test_other_paths_refuse_unknown_host_names(stack):
-    answer = requests.get(f"{stack.url}/api/v1/workflows", headers={"Host": "anything.example"}, timeout=5)
+    answer = requests.get(
+        f"{stack.url}/api/v1/workflows", headers={"Host": "anything.example"}, timeout=PATIENCE_SECONDS
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (400, "host_not_allowed")
     assert answer.headers["Content-Type"] == "application/problem+json"
-    log = log_of(stack)
-    assert f"[{answer.headers['X-Request-Id']}] A request for a host name not in MAESTRO_ALLOWED_HOSTS" in log
-    assert "DisallowedHost" not in log
-
-
-def log_of(stack):
-    time.sleep(0.5)  # from the API to the supervisor to the file
-    return (stack.home.parent / "log").read_text()
+    noted = f"[{answer.headers['X-Request-Id']}] A request for a host name not in MAESTRO_ALLOWED_HOSTS"
+    wait_until(lambda: noted in stack.log)
+    assert "DisallowedHost" not in stack.log
 
 
 def test_root_leads_to_the_documentation(stack):
-    assert requests.get(f"{stack.url}/", timeout=10).url == f"{stack.url}/api/docs/"
+    assert requests.get(f"{stack.url}/", timeout=PATIENCE_SECONDS).url == f"{stack.url}/api/docs/"
 
 
 def test_number_that_becomes_a_decimal_is_new_content(stack, name):
@@ -326,7 +322,9 @@ def test_runs_are_filtered_and_paged(stack, name, workflow):
     runs = [run_of(stack, name)["id"] for _ in range(3)]
 
     first = stack.request("GET", f"/workflow-runs?workflow={name}&limit=2").json()
-    rest = requests.get(first["next"], headers={"Authorization": f"Bearer {stack.key}"}, timeout=10).json()
+    rest = requests.get(
+        first["next"], headers={"Authorization": f"Bearer {stack.key}"}, timeout=PATIENCE_SECONDS
+    ).json()
 
     assert [run["id"] for run in first["results"] + rest["results"]] == list(reversed(runs))
     assert rest["next"] is None
@@ -383,7 +381,7 @@ def test_nul_in_a_path_is_404(stack, path):
 
 @pytest.mark.parametrize("path", ["/static/a%00b", "/a%00b", "/admin/a%00b"])
 def test_nul_in_a_path_outside_of_the_api_is_404_too(stack, path):
-    assert requests.get(f"{stack.url}{path}", timeout=10, allow_redirects=False).status_code in (302, 404)
+    assert requests.get(f"{stack.url}{path}", timeout=PATIENCE_SECONDS, allow_redirects=False).status_code in (302, 404)
 
 
 def test_key_that_stands_twice_in_a_body_is_refused_by_name(stack, name):
@@ -486,7 +484,7 @@ def test_kinds_are_listed_with_the_schema_of_their_options(stack):
 def test_wrong_key_is_401(stack, key):
     headers = {"Authorization": f"Bearer {key}"}
 
-    answer = requests.get(f"{stack.url}/api/v1/workflows", headers=headers, timeout=5)
+    answer = requests.get(f"{stack.url}/api/v1/workflows", headers=headers, timeout=PATIENCE_SECONDS)
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -495,14 +493,14 @@ def test_wrong_key_is_401(stack, key):
 
 
 def test_other_authorization_is_answered_with_the_one_to_use(stack):
-    answer = requests.get(f"{stack.url}/api/v1/workflows", auth=("admin", "secret"), timeout=5)
+    answer = requests.get(f"{stack.url}/api/v1/workflows", auth=("admin", "secret"), timeout=PATIENCE_SECONDS)
 
     assert answer.status_code == 401
     assert "Bearer" in answer.json()["detail"]
 
 
 def test_missing_key_is_401(stack):
-    assert requests.get(f"{stack.url}/api/v1/workflows", timeout=5).status_code == 401
+    assert requests.get(f"{stack.url}/api/v1/workflows", timeout=PATIENCE_SECONDS).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -530,8 +528,8 @@ def test_body_that_is_no_run_request_is_422_or_starts_with_defaults(stack, name,
 
 
 def test_openapi_schema_and_documentation_are_served(stack):
-    schema = requests.get(f"{stack.url}/api/schema/?format=json", timeout=10)
-    docs = requests.get(f"{stack.url}/api/docs/", timeout=10)
+    schema = requests.get(f"{stack.url}/api/schema/?format=json", timeout=PATIENCE_SECONDS)
+    docs = requests.get(f"{stack.url}/api/docs/", timeout=PATIENCE_SECONDS)
 
     assert schema.status_code == 200
     paths = schema.json()["paths"]
@@ -542,7 +540,7 @@ def test_openapi_schema_and_documentation_are_served(stack):
 
 def test_admin_asks_for_a_sign_in_and_accepts_the_generated_password(stack):
     session = requests.Session()
-    page = session.get(f"{stack.url}/admin/login/", timeout=10)
+    page = session.get(f"{stack.url}/admin/login/", timeout=PATIENCE_SECONDS)
     password = (stack.home / "admin-password").read_text().strip()
     form = {
         "username": "admin@localhost.localdomain",
@@ -551,21 +549,18 @@ def test_admin_asks_for_a_sign_in_and_accepts_the_generated_password(stack):
         "next": "/admin/",
     }
 
-    signed_in = session.post(page.url, data=form, headers={"Referer": page.url}, timeout=10)
+    signed_in = session.post(page.url, data=form, headers={"Referer": page.url}, timeout=PATIENCE_SECONDS)
 
     assert signed_in.url.endswith("/admin/")
-    assert session.get(f"{stack.url}/admin/workflows/workflowrun/", timeout=10).status_code == 200
-    assert session.get(f"{stack.url}/api/v1/workflows", timeout=10).status_code == 200
+    assert session.get(f"{stack.url}/admin/workflows/workflowrun/", timeout=PATIENCE_SECONDS).status_code == 200
+    assert session.get(f"{stack.url}/api/v1/workflows", timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_calls_are_recorded_under_their_route(stack, name, workflow):
     run_of(stack, name)
 
-    deadline = time.monotonic() + 10
-    while "/api/v1/workflows/<str:reference>/runs" not in (endpoints := recorded_endpoints(stack)):
-        assert time.monotonic() < deadline, endpoints
-        time.sleep(0.2)
-    assert not any(name in endpoint for endpoint in endpoints)
+    wait_until(lambda: "/api/v1/workflows/<str:reference>/runs" in recorded_endpoints(stack))
+    assert not any(name in endpoint for endpoint in recorded_endpoints(stack))
 
 
 def recorded_endpoints(stack):

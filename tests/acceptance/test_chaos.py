@@ -15,9 +15,10 @@ from maestro.embedded import postgres
 from maestro.embedded.home import Home, load_or_create_secrets
 from maestro.embedded.record import read_record
 from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
+from tests.processes import is_alive
 
-START_SECONDS = 150
-CAMPAIGN_SECONDS = 240
+START_SECONDS = 300
+CAMPAIGN_SECONDS = 600
 # Quickly recovered from; all of them, and more runs: `maestro chaos --runs 200`.
 FAULTS = "kill-child,restart-database,duplicate,reorder,hold"
 
@@ -56,10 +57,6 @@ class Campaign:
     def finish(self):
         output, errors = self.process.communicate(timeout=CAMPAIGN_SECONDS)
         return self.process.returncode, output, errors
-
-
-def is_running(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture
@@ -105,7 +102,7 @@ def test_a_campaign_finds_the_one_thing_that_is_wrong_and_nothing_else(begin, tm
     assert f"{spoiled['task_key']} attempt 1 began on executor" in history
     assert f"{spoiled['task_key']} succeeded, attempt 1" in history
     assert campaign.homes == [home]
-    assert [process for process in processes if is_running(process)] == []
+    assert [process for process in processes if is_alive(process)] == []
 
 
 def spoil_an_output(home):
@@ -142,4 +139,4 @@ def test_ctrl_c_stops_the_stack_and_removes_its_home(begin):
 
     assert (code, "Interrupted." in errors) == (130, True), errors
     assert campaign.homes == []
-    assert [process for process in processes if is_running(process)] == []
+    assert [process for process in processes if is_alive(process)] == []

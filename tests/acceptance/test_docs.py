@@ -20,7 +20,7 @@ from tests import pages
 from tests.acceptance.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-STEP_SECONDS = 120
+STEP_SECONDS = 300
 TOP_LEVEL = ("README.md", "docs", "examples", "Makefile", "manage.py")
 
 

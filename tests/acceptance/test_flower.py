@@ -1,6 +1,7 @@
 """Flower, and Celery's own command line, as somebody who watches a running stack uses them."""
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,7 @@ import requests
 
 from maestro.embedded.home import Home
 from tests.acceptance.conftest import ROOT
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 BEHIND_SIGN_IN = (
     "/",
@@ -43,13 +45,13 @@ def password(stack):
 @pytest.fixture
 def flower(stack, password):
     """Ask Flower, signed in."""
-    return lambda path: requests.get(stack.flower_url + path, auth=("admin", password), timeout=30)
+    return lambda path: requests.get(stack.flower_url + path, auth=("admin", password), timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("path", BEHIND_SIGN_IN)
 def test_pages_api_and_metrics_need_the_password(stack, path):
-    anonymous = requests.get(stack.flower_url + path, timeout=30)
-    wrong = requests.get(stack.flower_url + path, auth=("admin", "wrong"), timeout=30)
+    anonymous = requests.get(stack.flower_url + path, timeout=PATIENCE_SECONDS)
+    wrong = requests.get(stack.flower_url + path, auth=("admin", "wrong"), timeout=PATIENCE_SECONDS)
 
     assert (anonymous.status_code, wrong.status_code) == (401, 401)
 
@@ -60,7 +62,7 @@ def test_they_answer_who_has_it(flower):
 
 
 def test_healthcheck_answers_anybody_and_says_no_more_than_ok(stack):
-    assert requests.get(f"{stack.flower_url}/healthcheck", timeout=30).text == "OK"
+    assert requests.get(f"{stack.flower_url}/healthcheck", timeout=PATIENCE_SECONDS).text == "OK"
 
 
 def test_every_task_is_named_after_its_workflow_and_key_from_sent_to_succeeded(stack, flower):
@@ -121,13 +123,16 @@ def test_secret_that_a_called_celery_task_returns_or_raises_reaches_neither_flow
     told = flower("/api/tasks").text
     assert told.count("hidden: the inputs of the run have secrets") >= 2
     assert "correct-horse" not in told
-    log = (stack.home.parent / "log").read_text()
-    assert "count_flights" in log
-    assert "correct-horse" not in log
+    wait_until(lambda: "count_flights" in stack.log)
+    assert "correct-horse" not in stack.log
 
 
 def test_celery_commands_reach_the_workers_and_tell_no_secret(stack):
     def call(command):
+        """Whoever does not answer within Celery's one second is asked again."""
+        return wait_until(lambda: (each := run(command)).returncode != os.EX_UNAVAILABLE and each)
+
+    def run(command):
         return stack.run("exec", "celery", "-A", "maestro", *command.split())
 
     with ThreadPoolExecutor(max_workers=4) as pool:  # most of their time they wait for more workers to answer
@@ -139,7 +144,7 @@ def test_celery_commands_reach_the_workers_and_tell_no_secret(stack):
 
 
 def test_what_flower_shows_of_a_worker_has_no_secret(stack, flower):
-    [worker] = flower("/api/workers?refresh=true").json()
+    [worker] = wait_until(lambda: flower("/api/workers?refresh=true").json())
 
     shown = flower(f"/worker/{worker}").text + flower("/api/workers").text
 
@@ -176,7 +181,7 @@ def _finished_names(flower, run_id):
 
 def _poll(look, *, until):
     """Look until it is as wanted, or for so long that it never will be."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not until(seen := look()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return seen

@@ -8,6 +8,8 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator, FormatChecker
 
+from tests.patience import PATIENCE_SECONDS
+
 DEFINITION = {
     "schema_version": 1,
     "description": "One task.",
@@ -114,7 +116,7 @@ CALLS: list[tuple[str, str, str, Any, int]] = [
 
 @pytest.fixture(scope="module")
 def document(stack):
-    return requests.get(f"{stack.url}/api/schema/?format=json", timeout=10).json()
+    return requests.get(f"{stack.url}/api/schema/?format=json", timeout=PATIENCE_SECONDS).json()
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +173,7 @@ def test_call_without_a_key_is_refused_as_described(stack, document):
         names = {"run_id": uuid.UUID(int=7), "reference": "x", "number": 1, "queue": "x", "task_key": "x"}
         address = f"{stack.url}{path}".format(**names)
 
-        answer = requests.request(method, address, timeout=10)
+        answer = requests.request(method, address, timeout=PATIENCE_SECONDS)
 
         assert answer.status_code == 401, path
         schema = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]

@@ -9,6 +9,6 @@ from tests.acceptance.conftest import ROOT
 def test_recording_is_what_the_commands_print(stack):
     command = [sys.executable, "docs/record.py", "--check"]
 
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=stack.environment)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=stack.environment)
 
     assert checked.returncode == 0, checked.stdout + checked.stderr

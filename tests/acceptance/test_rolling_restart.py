@@ -21,6 +21,7 @@ from maestro.embedded.ports import HOST, find_free
 from maestro.embedded.record import Ports
 from tests.acceptance.conftest import ROOT, outside_environment
 from tests.conftest import HOME, POSTGRES_PORT, VALKEY_PORT
+from tests.patience import PATIENCE_SECONDS
 
 DRAIN_SECONDS = 10
 START_SECONDS = 120
@@ -60,7 +61,7 @@ class Process:
         """End it as a process supervisor does, and return its exit code."""
         self.is_told_to_stop = True
         self.started.send_signal(signal.SIGTERM)
-        return self.started.wait(DRAIN_SECONDS + 20)
+        return self.started.wait(DRAIN_SECONDS + 60)
 
 
 class Deployment:
@@ -126,7 +127,7 @@ class Deployment:
                 process.started.send_signal(signal.SIGTERM)
         for process in self.started:
             try:
-                process.started.wait(DRAIN_SECONDS + 20)
+                process.started.wait(DRAIN_SECONDS + 60)
             except subprocess.TimeoutExpired:
                 process.started.kill()
 
@@ -166,7 +167,7 @@ class Client:
         for process in [each for each in reversed(self.addresses) if not each.is_told_to_stop]:
             try:
                 answer = requests.request(
-                    method, f"{process.url}/api/v1{path}", headers=self._headers, timeout=60, **options
+                    method, f"{process.url}/api/v1{path}", headers=self._headers, timeout=PATIENCE_SECONDS, **options
                 )
             except requests.ConnectionError as error:
                 is_refused = "Connection refused" in str(error)

@@ -8,6 +8,7 @@ import pytest
 from maestro.embedded.ports import find_free
 from tests.acceptance.conftest import MAESTRO, ROOT, outside_environment
 from tests.packages import install
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,12 @@ def maestro(tmp_path_factory):
 
     def run(*arguments):
         return subprocess.run(
-            [str(MAESTRO), *arguments], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=90
+            [str(MAESTRO), *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+            timeout=PATIENCE_SECONDS,
         )
 
     started = run("up", "--detach", "--port", str(port), "--flower-port", str(flower_port))

@@ -1,10 +1,11 @@
 """Signals and approvals as people and programs meet them: by the command line and by HTTP, on a real stack."""
 
 import json
-import time
 import uuid
 
 import pytest
+
+from tests.patience import wait_until
 
 TASKS = {
     "paid": {
@@ -48,10 +49,7 @@ def run(stack):
 
 
 def wait_until_waiting(stack, run, key):
-    deadline = time.monotonic() + 30
-    while {task["task_key"]: task["status"] for task in stack.tasks_of(run)}[key] != "waiting":
-        assert time.monotonic() < deadline, stack.tasks_of(run)
-        time.sleep(0.1)
+    wait_until(lambda: {task["task_key"]: task["status"] for task in stack.tasks_of(run)}[key] == "waiting")
 
 
 def approvals_of(stack, run):
