@@ -21,7 +21,7 @@ from workflows.definition.document import Document
 from workflows.dispatch import start
 from workflows.dispatch.retention import Pruning
 from workflows.models import WorkflowRun
-from workflows.rest import urls
+from workflows.rest import run_views, urls
 from workflows.runs import services as runs
 
 ROOT = Path(__file__).parents[2]
@@ -262,6 +262,15 @@ def test_unexpected_error_gives_the_key_back(actor, caller, key, monkeypatch):
     assert runs_of(actor) == 1
 
 
+def test_start_whose_answer_could_not_be_written_is_answered_by_its_run(actor, caller, key, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(run_views, "RunOutput", lambda *_: 1 / 0)
+        assert caller.post(START, {}, key=key).status_code == 500
+
+    assert caller.post(START, {}, key=key).status_code == 201
+    assert runs_of(actor) == 1
+
+
 def test_database_that_is_away_gives_the_key_back(actor, caller, key, monkeypatch):
     def away(*_):
         raise psycopg.OperationalError("gone")
@@ -334,6 +343,16 @@ def test_key_that_is_no_longer_kept_is_a_new_one(actor, caller, key):
     again = caller.post(START, {"inputs": {"who": "Bob"}}, key=key)
 
     assert (again.status_code, runs_of(actor)) == (201, 2)
+
+
+def test_key_that_is_new_again_knows_nothing_of_the_call_before(actor, caller, key, connection):
+    caller.post(START, {}, key=key)
+    fingerprint = kept(key).fingerprint
+    IdempotencyKey.objects.filter(key=key).update(created_at=LONG_AGO)
+    keys.reserve(connection, actor=actor, key=key, fingerprint=fingerprint)
+
+    with pytest.raises(keys.RequestInProgress):
+        keys.reserve(connection, actor=actor, key=key, fingerprint=fingerprint)
 
 
 def test_keys_that_are_no_longer_kept_are_pruned(caller, key, connection):
