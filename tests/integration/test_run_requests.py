@@ -182,7 +182,7 @@ def test_inputs_that_cannot_be_read_keep_nothing_from_its_run(actor, slug, conne
     other.execute("SELECT maestro_start_run(%s, 'test', %s::jsonb)", (slug, inputs))
     ask(other, slug)
 
-    RunRequests().take(connection)
+    RunRequests(Clock()).take(connection)
 
     assert sorted(run.status for run in runs_of(actor)) == ["failed", "running"]
 
@@ -477,7 +477,7 @@ def test_run_that_is_to_begin_later_does(actor, slug, connection, other, sent):
     run_id = ask(other, slug, start_at=tomorrow, deadline=tomorrow + timedelta(hours=1))
     past = ask(other, slug, start_at="0044-03-15 BC")
 
-    RunRequests().take(connection)
+    RunRequests(Clock()).take(connection)
 
     run = WorkflowRun.objects.get(id=run_id)
     assert (run.status, run.reason, run.start_at) == ("pending", "delayed", tomorrow)
@@ -499,12 +499,12 @@ def test_run_whose_deadline_came_before_the_commit_does_no_work(actor, slug, con
 def test_requests_that_became_runs_are_pruned_after_a_day(actor, slug, connection, other, sent):
     old = ask(other, slug, idempotency_key="order-1")
     young = ask(other, slug)
-    RunRequests().take(connection)
+    RunRequests(Clock()).take(connection)
     waiting = ask(other, slug)
     asked_for(actor).filter(id=old).update(done_at=LONG_AGO)
     asked_for(actor).filter(id=waiting).update(created_at=LONG_AGO)
 
-    Pruning().prune(connection)
+    Pruning(Clock()).prune(connection)
 
     assert {request.id for request in asked_for(actor)} == {young, waiting}
     assert ask(other, slug, idempotency_key="order-1") != old
