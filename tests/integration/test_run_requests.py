@@ -366,6 +366,20 @@ def test_requests_take_no_more_than_their_part_of_the_time(actor, slug, connecti
     assert RunRequests(clock).take(connection) == 2
 
 
+def test_look_that_takes_long_makes_a_run_all_the_same(actor, slug, connection, other, sent, monkeypatch):
+    clock = Clock()
+    ask(other, slug)
+    cursor = run_requests.sql.cursor
+
+    def take_time(*given):
+        clock.now += 2 * run_requests.BUDGET_SECONDS
+        return cursor(*given)
+
+    monkeypatch.setattr(run_requests.sql, "cursor", take_time)
+
+    assert RunRequests(clock).take(connection) == 1
+
+
 def test_request_is_not_given_up_for_a_database_that_is_away(actor, slug, connection, other, sent, monkeypatch):
     requests = RunRequests(Clock())
     request_id = ask(other, slug)
