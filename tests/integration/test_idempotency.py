@@ -9,11 +9,12 @@ import psycopg
 import pytest
 from django.db.models.functions import Now
 
+from accounts.choices import Role
 from accounts.idempotency import keys
 from accounts.models import IdempotencyKey
 from accounts.rest.views import ApiView
 from maestro.core import sql
-from tests.builders import definition, make_actor, start_run, statuses
+from tests.builders import definition, join, make_actor, start_run, statuses
 from tests.integration.callers import Caller, served  # noqa: F401 - a fixture
 from tests.integration.schedules import held_open
 from workflows.catalog import services as catalog
@@ -99,6 +100,15 @@ def test_keys_of_other_people_are_other_keys(actor, caller, key):
     theirs = Caller(stranger).post(START, {}, key=key).json()
 
     assert theirs["id"] != mine["id"]
+
+
+def test_keys_of_other_members_of_the_organization_are_other_keys(actor, caller, key):
+    callers = [caller, Caller(join(actor, Role.OPERATOR))]
+
+    first, second = ([each.post(START, {}, key=key).json()["id"] for each in callers] for _ in range(2))
+
+    assert first == second
+    assert len(set(first)) == 2
 
 
 def test_refusal_is_kept_as_an_answer_is(caller, key):
