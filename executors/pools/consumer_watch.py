@@ -55,7 +55,9 @@ class Look:
     at: float
     """When, by the monotonic clock."""
     is_free: bool
-    """Whether it could take a message."""
+    """Whether it could take a message, as far as its event loop knows."""
+    turns: int
+    """How often its event loop has come round so far."""
     heard: int
     """How many messages it has taken so far."""
     heads: Mapping[str, bytes]
@@ -67,7 +69,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._waiting_since: dict[tuple[str, bytes], float] = {}
-        self._last = Look(at=-math.inf, is_free=False, heard=0, heads={})
+        self._last = Look(at=-math.inf, is_free=False, turns=0, heard=0, heads={})
 
     def find_ignored(self, look: Look | None) -> tuple[str, float] | None:
         """Return the queue with the message that has been left alone for too long, and for how many seconds.
@@ -77,20 +79,27 @@ class Judge:
         if look is None:
             self._waiting_since = {}
             return None
-        is_same = look.is_free and look.heard == self._last.heard and look.at - self._last.at <= GAP_SECONDS
+        # Of a loop that hangs nobody knows whether its processes are busy: it would be the one to learn that they end.
+        may_hear = look.is_free or look.turns == self._last.turns
+        is_same = may_hear and look.heard == self._last.heard and look.at - self._last.at <= GAP_SECONDS
         before = self._waiting_since if is_same else {}
         self._last = look
         self._waiting_since = {head: before.get(head, look.at) for head in look.heads.items()}
-        if not look.is_free or not self._waiting_since:
+        if not may_hear or not self._waiting_since:
             return None
         (queue, _), since = min(self._waiting_since.items(), key=lambda each: each[1])
         return (queue, look.at - since) if look.at - since >= DEAF_SECONDS else None
 
 
 class _Ear:
-    """What this worker's event loop has taken; a worker is one process."""
+    """What this worker's event loop has taken, and how often it came round; a worker is one process."""
 
     heard = 0
+    turns = 0
+
+    def turn(self) -> None:
+        """Count a round of the event loop."""
+        self.turns += 1
 
     def hear(self, *_: Any, **__: Any) -> None:
         """Count a message."""
@@ -128,6 +137,7 @@ class ConsumerWatchStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Begin to watch when the worker says that it is ready."""
+        parent.hub.on_tick.add(_ear.turn)
         watch = threading.Thread(target=self._run, args=(parent,), name="consumer-watch", daemon=True)
         signals.worker_ready.connect(lambda **_: watch.start(), weak=False)
 
@@ -160,7 +170,7 @@ class _Looker:
 
     def look(self) -> Look | None:
         """Return what there is to see; None while the broker does not answer."""
-        heard = _ear.heard
+        heard, turns = _ear.heard, _ear.turns
         try:
             with self._parent.app.connection_for_write() as broker:
                 broker.ensure_connection(max_retries=1, interval_start=0.1)
@@ -169,7 +179,7 @@ class _Looker:
             logger.debug("Broker not available, nobody looks whether messages wait: %s", type(error).__name__)
             return None
         is_free = count_taken(self._parent.consumer) < self._parent.pool.num_processes
-        return Look(at=time.monotonic(), is_free=is_free, heard=heard, heads=heads)
+        return Look(at=time.monotonic(), is_free=is_free, turns=turns, heard=heard, heads=heads)
 
     def _look_at_heads(self, channel: Any) -> dict[str, bytes]:
         # What an operator has cancelled (`celery control cancel_consumer`) is no longer among these.
@@ -204,8 +214,8 @@ def end_deaf_worker(parent: Any, queue: str, seconds: float) -> None:
     Either way its exit status is not 0. Its supervisor starts it again.
     """
     logger.error(
-        "This worker takes no messages: one has waited in queue %s for %d s, although a process is free. It stops when "
-        "what it runs has ended, for its supervisor to start it again",
+        "This worker takes no messages: one has waited in queue %s for %d s, although a process is free or the event "
+        "loop hangs. It stops when what it runs has ended, for its supervisor to start it again",
         queue_of(queue),
         seconds,
     )

@@ -29,5 +29,5 @@ def plant(sender, **_):
         sender.task_consumer.channel._brpop_start = lambda: None
 
     signal.signal(signal.SIGRTMIN, stop_asking)
-    signal.signal(signal.SIGRTMIN + 1, lambda *_: time.sleep(3600))
+    signal.signal(signal.SIGRTMIN + 1, lambda *_: (os.write(2, b"It hangs.\n"), time.sleep(3600)))
     signal.signal(signal.SIGRTMIN + 2, lambda *_: setattr(state, "should_stop", os.EX_SOFTWARE))

@@ -1,5 +1,6 @@
 """A worker that takes no messages any more ends by itself, beside others that do; no other does."""
 
+import contextlib
 import os
 import re
 import signal
@@ -11,9 +12,9 @@ import psutil
 import pytest
 from celery import current_app
 
-from tests.builders import start_run, wait_for_end
+from tests.builders import start_run, statuses, wait_for_end
 from tests.integration.conftest import WorkerProcess
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, wait_until
 from tests.processes import is_alive
 
 pytestmark = pytest.mark.alone
@@ -41,19 +42,42 @@ def workers(worker, tmp_path):
         each.stop(signal.SIGKILL)
 
 
+def order(command, *workers):
+    names = [each.name for each in workers]
+    assert len(command("maestro", destination=names, reply=True, timeout=PATIENCE_SECONDS)) == len(names)
+
+
+@contextlib.contextmanager
+def resting(*workers):
+    """Let these workers take nothing as long as the block runs."""
+    order(current_app.control.cancel_consumer, *workers)
+    try:
+        yield
+    finally:
+        order(current_app.control.add_consumer, *workers)
+
+
 @pytest.mark.usefixtures("beat")  # what a worker was being sent when its loop began to hang is lost
 def test_worker_that_takes_no_messages_ends_and_one_that_stood_still_or_was_told_to_take_none_does_not(
-    actor, broker, connection, workers
+    actor, connection, worker, workers, tmp_path
 ):
     deaf, hanging, stopped = workers.values()
     children = psutil.Process(hanging.pid).children(recursive=True)
-    rest = current_app.control.cancel_consumer
-    assert rest("maestro", destination=[stopped.name], reply=True, timeout=PATIENCE_SECONDS)
+    go_on = tmp_path / "go-on"
+
+    # The loop of the one begins to hang while its only process is busy, and never learns that it no longer is.
+    order(current_app.control.cancel_consumer, stopped)
+    with resting(worker, deaf):
+        task = {"uses": "shell", "with": {"command": f"until [ -e '{go_on}' ]; do sleep 0.1; done"}}
+        runs = [start_run(actor, {"a": task, "b": "a"}, name="hanging").id]
+        wait_until(lambda: statuses(runs[0])["a"] == "running")
+        os.kill(hanging.pid, signal.SIGRTMIN + 1)
+        wait_until(lambda: "It hangs." in hanging.log.read_text())
+    go_on.touch()
 
     os.kill(deaf.pid, signal.SIGRTMIN)
-    os.kill(hanging.pid, signal.SIGRTMIN + 1)
     os.kill(stopped.pid, signal.SIGSTOP)
-    runs = [start_run(actor, {"a": "", "b": "a"}, name=f"beside-{number}").id for number in range(4)]
+    runs += [start_run(actor, {"a": "", "b": "a"}, name=f"beside-{number}").id for number in range(4)]
     ends = deaf.wait(PATIENCE_SECONDS), hanging.wait(PATIENCE_SECONDS)
     os.kill(stopped.pid, signal.SIGCONT)
 

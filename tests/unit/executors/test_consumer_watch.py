@@ -10,9 +10,10 @@ from executors.pools.consumer_watch import DEAF_SECONDS, GAP_SECONDS, LOOK_SECON
 LOOKS = int(DEAF_SECONDS / LOOK_SECONDS) + 3
 
 
-def see(number, *, head=b"m", is_free=True, heard=0, late=0.0):
+def see(number, *, head=b"m", is_free=True, heard=0, turns=None, late=0.0):
     heads = {} if head is None else {"maestro": head}
-    return Look(at=100 + number * LOOK_SECONDS + late, is_free=is_free, heard=heard, heads=heads)
+    turns = number if turns is None else turns
+    return Look(at=100 + number * LOOK_SECONDS + late, is_free=is_free, turns=turns, heard=heard, heads=heads)
 
 
 def first_found(looks):
@@ -27,11 +28,19 @@ def test_free_worker_that_leaves_a_message_alone_is_deaf_after_a_while():
     assert DEAF_SECONDS <= seconds < DEAF_SECONDS + LOOK_SECONDS
 
 
+def test_worker_whose_event_loop_hangs_is_deaf_though_its_processes_seem_busy():
+    queue, seconds = first_found(see(number, is_free=False, turns=7) for number in range(LOOKS + 1))
+
+    assert queue == "maestro"
+    assert DEAF_SECONDS <= seconds < DEAF_SECONDS + LOOK_SECONDS
+
+
 @pytest.mark.parametrize(
     "looks",
     [
         [see(number, head=None) for number in range(LOOKS)],
         [see(number, is_free=False) for number in range(LOOKS)],
+        [see(number, is_free=False, turns=number // (LOOKS // 2)) for number in range(LOOKS)],
         [see(number, is_free=number != LOOKS // 2) for number in range(LOOKS)],
         [see(number, heard=number) for number in range(LOOKS)],
         [see(number, heard=number // (LOOKS // 2)) for number in range(LOOKS)],
@@ -42,6 +51,7 @@ def test_free_worker_that_leaves_a_message_alone_is_deaf_after_a_while():
     ids=[
         "nothing waits",
         "busy",
+        "busy, and its loop slow",
         "busy in between",
         "takes others",
         "took one in between",
