@@ -60,7 +60,8 @@ def start_run(actor: Actor, tasks, *, given=None, **more) -> WorkflowRun:
 
 def make_waiting_runs(connection, actor: Actor, count: int) -> None:
     """Make runs in which one task waits for a signal and nine wait for that task."""
-    template = start_run(actor, {"a": "", **{f"b{number}": "a" for number in range(9)}}, name="waiting")
+    # A worker that takes it meanwhile lets it wait, too.
+    template = start_run(actor, {"a": {"uses": "signal"}, **{f"b{number}": "a" for number in range(9)}}, name="waiting")
     parameters = {"template": template.id, "count": count}
     with connection.transaction():
         for statement in _COPY_AS_WAITING:
