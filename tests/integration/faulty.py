@@ -22,14 +22,15 @@ from maestro.core import sql
 django.setup()
 
 from executors.pools import lease  # noqa: E402
-from workflows.dispatch import advance, celery_calls, claim, execution, publish  # noqa: E402
+from workflows.dispatch import advance, celery_calls, claim, execution, publish, stuck_process  # noqa: E402
 from workflows.dispatch.chord_counter import ChordCounter  # noqa: E402
 
 __all__ = ["app"]
 
 lease.HEARTBEAT_SECONDS = 0.5
+stuck_process.LOOK_SECONDS, stuck_process.LOOKS = 0.5, 10
 NOTES = Path(os.environ["MAESTRO_FAULTS"])
-PLANTED = re.compile(r"x_(?P<step>[a-z_]+)_(?P<fault>flush|cut|killchild|killworker|unanswered)")
+PLANTED = re.compile(r"x_(?P<step>[a-z_]+)_(?P<fault>flush|cut|killchild|killworker|unanswered|hang)")
 
 
 def flush():
@@ -57,7 +58,13 @@ def unanswered():
     raise psycopg.OperationalError("planted: the server closed the connection")
 
 
-FAULTS = {fault.__name__: fault for fault in (flush, cut, killchild, killworker, unanswered)}
+def hang():
+    """Whatever a process may wait for without an end."""
+    while True:
+        time.sleep(60)
+
+
+FAULTS = {fault.__name__: fault for fault in (flush, cut, killchild, killworker, unanswered, hang)}
 
 
 def reach(step, run_id, task_key):

@@ -9,8 +9,10 @@ import threading
 
 import pytest
 
+from executors.models import Worker
 from tests.builders import start_run, wait_for_end
 from tests.integration.conftest import WorkerProcess, beat_process
+from tests.patience import wait_until
 from workflows.models import TaskExecution
 
 pytestmark = pytest.mark.alone
@@ -36,6 +38,8 @@ STEPS = {
     "killchild": ALL_STEPS,
     "killworker": ("run", "finished"),
     "unanswered": COMMITS,
+    # After the attempt has ended: before that, it is for its time limit.
+    "hang": ("finished", "publish"),
 }
 # Only these cost no process and no wait.
 QUICK = ("cut", "unanswered")
@@ -101,7 +105,7 @@ def places(step):
 
 @pytest.mark.parametrize("fault", STEPS)
 def test_fault_between_any_two_steps_changes_no_result(actor, faulty_worker, fault, pytestconfig):
-    is_whole = pytestconfig.getoption("all_faults") and fault != "unanswered"
+    is_whole = pytestconfig.getoption("all_faults") and fault not in ("unanswered", "hang")
     missing = set(ALL_STEPS if is_whole else STEPS[fault])
     most_places = None if is_whole or fault in QUICK else 1
 
@@ -149,3 +153,15 @@ def test_fault_around_a_call_changes_no_result(actor, faulty_worker, pytestconfi
     called = TaskExecution.objects.filter(run_id__in=started[:-2], kind="celery")
     assert [row.output for row in called] == [["EWR", "JFK", "LGA"]] * len(keys)
     assert all((faulty_worker / note).exists() for note in notes)
+
+
+def test_process_that_does_not_come_back_is_replaced(actor, faulty_worker):
+    started = [start_run(actor, graph("member", "x_finished_hang"), name=f"hang-{number}").id for number in range(4)]
+    for run_id in started:
+        wait_for_end(run_id, 300)
+
+    wait_until(lambda: not Worker.objects.filter(lost_at=None).exclude(held=[]).exists(), "a message is held for ever")
+
+    log = (faulty_worker / "worker.log").read_text()
+    assert log.count("does not end with message") >= len(started)
+    assert 'faulty.py", line' in log

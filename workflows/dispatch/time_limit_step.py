@@ -1,4 +1,6 @@
-"""Time limits in a worker's parent process: it kills those of its processes whose attempt does not stop."""
+"""Time limits in a worker's parent process: it kills those of its processes whose attempt does not stop, or that do not
+come back after it has ended.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from maestro.core.outage import Outage
 from workflows.dispatch import time_limits
+from workflows.dispatch.stuck_process import StuckProcesses
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ class TimeLimitStep(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **_: Any) -> None:
         self._stopped = threading.Event()
+        self._stuck = StuckProcesses()
         super().__init__(parent)
 
     def start(self, parent: Any) -> None:
@@ -49,6 +53,7 @@ class TimeLimitStep(bootsteps.StartStopStep):
                 for overdue in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
                     if _kill_process_of(overdue.message_id):
                         time_limits.note_killed(sql.engine_connection(), overdue)
+                self._stuck.end(sql.engine_connection())
                 outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
