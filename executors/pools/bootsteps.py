@@ -14,6 +14,7 @@ from celery.concurrency import prefork
 from celery.exceptions import ImproperlyConfigured
 
 from executors.pools import drain, lease
+from executors.pools.forks import forks
 from executors.pools.incarnation import set_incarnation
 from maestro.core import sql
 from maestro.core.outage import Outage
@@ -75,7 +76,8 @@ class LeaseStep(bootsteps.StartStopStep):
         outage = Outage(logger, "the lease is not renewed")
         while not self._stopped.wait(lease.HEARTBEAT_SECONDS):
             try:
-                self._renew(parent)
+                with forks.held_off():
+                    self._renew(parent)
                 outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()

@@ -27,6 +27,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from executors.pools import lease
+from executors.pools.forks import forks
 from executors.pools.incarnation import get_incarnation
 from executors.pools.queues import keys_of, queue_of
 from maestro.core import sql
@@ -151,7 +152,8 @@ class ConsumerWatchStep(bootsteps.StartStopStep):
         judge, look = Judge(), _Looker(parent).look
         while not self._stopped.wait(LOOK_SECONDS):
             try:
-                ignored = judge.find_ignored(look())
+                with forks.held_off():
+                    ignored = judge.find_ignored(look())
             except Exception:
                 logger.exception("The worker could not look whether it takes messages, it looks again")
                 continue

@@ -17,6 +17,7 @@ from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
 
 from executors.pools import drain
+from executors.pools.forks import forks
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from workflows.dispatch import leases
@@ -83,9 +84,10 @@ def _ask(run_id: UUID, message_id: str, cause: str) -> int:
     if worker_id is None:
         return 0
     try:
-        return leases.take_back_of_process(
-            sql.engine_connection(), run_id=run_id, worker_id=worker_id, message_id=message_id, cause=cause
-        )
+        with forks.held_off():
+            return leases.take_back_of_process(
+                sql.engine_connection(), run_id=run_id, worker_id=worker_id, message_id=message_id, cause=cause
+            )
     except sql.UNAVAILABLE as error:
         sql.drop_engine_connection()
         logger.warning("A process died while the database was not available: %s", type(error).__name__)

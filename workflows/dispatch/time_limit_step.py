@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 import threading
 from typing import Any
+from uuid import UUID
 
 from celery import bootsteps, signals
 from celery.worker import state
 
 from executors.pools import drain, processes
+from executors.pools.forks import forks
 from executors.pools.incarnation import get_incarnation
 from maestro.core import sql
 from maestro.core.outage import Outage
@@ -49,17 +51,21 @@ class TimeLimitStep(bootsteps.StartStopStep):
             if worker_id is None or not state.active_requests:
                 continue
             try:
-                # In this order: what is ended first is fenced, so the death of its process is no lost attempt.
-                for overdue in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
-                    if _kill_process_of(overdue.message_id):
-                        time_limits.note_killed(sql.engine_connection(), overdue)
-                self._stuck.end(sql.engine_connection())
+                with forks.held_off():
+                    self._look(worker_id)
                 outage.note_success()
             except sql.UNAVAILABLE as error:
                 sql.drop_engine_connection()
                 outage.note_failure(error)
             except Exception:
                 logger.exception("Time limits could not be looked at, the next look tries again")
+
+    def _look(self, worker_id: UUID) -> None:
+        # In this order: what is ended first is fenced, so the death of its process is no lost attempt.
+        for overdue in time_limits.end_overdue_of_worker(sql.engine_connection(), worker_id):
+            if _kill_process_of(overdue.message_id):
+                time_limits.note_killed(sql.engine_connection(), overdue)
+        self._stuck.end(sql.engine_connection())
 
 
 def _kill_process_of(message_id: str) -> bool:
