@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from maestro.core import sql  # noqa: F401 - its lock: hooks before a fork run in reverse order, so it is taken after these
 
-# What forks waits so long for such threads, one of which may wait for a server that hangs.
+# Whoever forks waits no longer for such threads: one of them may wait for a server that hangs.
 WAIT_SECONDS = 2.0
 
 

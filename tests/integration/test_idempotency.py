@@ -262,18 +262,14 @@ def test_two_at_once_reserve_one(actor, caller, key, connection, other):
         second.result(10)
 
 
-def test_unexpected_error_gives_the_key_back(actor, caller, key, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(start, "insert_run"), (run_views, "RunOutput")],
+    ids=["before there is a run", "when its answer is written"],
+)
+def test_start_that_broke_is_done_or_answered_by_its_run_when_sent_again(actor, caller, key, monkeypatch, module, name):
     with monkeypatch.context() as broken:
-        broken.setattr(start, "insert_run", lambda *_: 1 / 0)
-        assert caller.post(START, {}, key=key).status_code == 500
-
-    assert caller.post(START, {}, key=key).status_code == 201
-    assert runs_of(actor) == 1
-
-
-def test_start_whose_answer_could_not_be_written_is_answered_by_its_run(actor, caller, key, monkeypatch):
-    with monkeypatch.context() as broken:
-        broken.setattr(run_views, "RunOutput", lambda *_: 1 / 0)
+        broken.setattr(module, name, lambda *_: 1 / 0)
         assert caller.post(START, {}, key=key).status_code == 500
 
     assert caller.post(START, {}, key=key).status_code == 201

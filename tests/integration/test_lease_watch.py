@@ -117,22 +117,15 @@ def test_worker_that_does_not_renew_after_the_databases_clock_went_back_is_given
     assert look_for(watch, clock, connection, WATCH_SECONDS + 6) == ["silent"]
 
 
-def test_worker_that_renews_while_it_is_being_given_up_stays(watch, clock, connection, other, silent):
+@pytest.mark.parametrize("column", ["heartbeat_at", "lost_at"])
+def test_worker_that_renews_or_that_another_gives_up_meanwhile_is_not_given_up(
+    watch, clock, connection, other, silent, column
+):
+    """What it begins after another gave it up is of its new lease."""
     look_for(watch, clock, connection, WATCH_SECONDS)
-    renewing = ("UPDATE executor_workers SET heartbeat_at = clock_timestamp() WHERE id = %s", (silent,))
+    meanwhile_set = (f"UPDATE executor_workers SET {column} = clock_timestamp() WHERE id = %s", (silent,))
 
-    with held_open(other, renewing) as meanwhile:
+    with held_open(other, meanwhile_set) as meanwhile:
         giving_up = meanwhile(lambda: watch.give_up_silent_workers(connection))
 
     assert giving_up.result() == []
-
-
-def test_worker_that_another_gives_up_is_not_given_up_again(watch, clock, connection, other, silent):
-    """What it begins from then on is of its new lease."""
-    look_for(watch, clock, connection, WATCH_SECONDS)
-    giving_up = ("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (silent,))
-
-    with held_open(other, giving_up) as meanwhile:
-        second = meanwhile(lambda: watch.give_up_silent_workers(connection))
-
-    assert second.result() == []

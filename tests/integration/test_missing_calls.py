@@ -1,7 +1,6 @@
 """Calls whose worker died before its lease listed them: no queue has them, and no worker."""
 
 import datetime
-import time
 
 import pytest
 from celery import current_app
@@ -10,8 +9,10 @@ from kombu.utils.uuid import uuid
 from executors.pools import lease
 from tests.builders import statuses
 from tests.integration.calls import LONG_AGO, QUEUE, call_of, due, execute, record, row, sent_calls, start
+from tests.patience import wait_until
 from workflows.dispatch import celery_calls, missing_calls
 from workflows.dispatch.call_watch import CallWatch
+from workflows.dispatch.missing_calls import OpenCall
 from workflows.models import TaskExecution
 
 pytestmark = pytest.mark.usefixtures("sent", "empty_queue")
@@ -50,11 +51,13 @@ def taken(broker):
 
 def looks_again(watch, connection, run):
     """Look until every worker that lives has listed what it holds."""
-    until = time.monotonic() + 30
-    while row(run).status == "waiting" and time.monotonic() < until:
+
+    def looks():
         due(run)
         watch.look_at_calls(connection)
-        time.sleep(0.1)
+        return row(run).status != "waiting"
+
+    wait_until(looks)
 
 
 def renew(connection, worker_id, *held):
@@ -228,3 +231,21 @@ def test_call_made_again_is_not_taken_for_the_one_missed_before(connection, brok
     watch.look_at_calls(connection)
 
     assert row(run).status == "waiting"
+
+
+def test_only_the_last_of_many_missed_calls_are_remembered(actor, connection, broker, run, dead_worker, monkeypatch):
+    """What ends meanwhile is never looked at again."""
+    monkeypatch.setattr(missing_calls, "MOST_REMEMBERED", 1)
+    another = start(actor)
+    execute(another)
+    broker.delete(QUEUE)
+    connection.execute("UPDATE executor_workers SET lost_at = clock_timestamp() WHERE id = %s", (dead_worker,))
+    missing = missing_calls.MissingCalls()
+
+    for each in (run, another):
+        state = celery_calls.read_state(call_of(each))
+        since = row(each).started_at
+        call = OpenCall(celery_id=call_of(each).celery_id, task_id=row(each).id, since=since, state=state)
+        assert missing.find(connection, [call]) == set()
+
+    assert list(missing._missed_at) == [call_of(another).celery_id]

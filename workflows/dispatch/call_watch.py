@@ -94,6 +94,7 @@ def _follow(
     ref: CallRef,
     row: Mapping[str, Any],
     state: Mapping[str, Any] | None,
+    *,
     is_abandoned: bool,
 ) -> bool:
     """Do what follows from the record of a call; tell whether that changed its task."""
